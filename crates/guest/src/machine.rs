@@ -1,0 +1,174 @@
+//! The machine from the inside: file systems, processors, the clock, the stop for a checkpoint, power off.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use nix::{
+    mount::{MsFlags, mount},
+    sys::{reboot, utsname::uname},
+    time::{ClockId, clock_gettime},
+};
+
+/// The pvpanic port of QEMU's ISA device (`hw/misc/pvpanic-isa.c`: 0x505).
+const PVPANIC_PORT: u16 = 0x505;
+/// The event bit "guest panicked"; with `-action panic=pause` QEMU pauses at this very instruction.
+const PVPANIC_PANICKED: u8 = 1;
+
+struct FileSystem {
+    source: &'static str,
+    target: &'static str,
+    kind: &'static str,
+    /// A kernel without it still runs every scenario that does not need it.
+    optional: bool,
+}
+
+const FILE_SYSTEMS: &[FileSystem] = &[
+    FileSystem {
+        source: "proc",
+        target: "/proc",
+        kind: "proc",
+        optional: false,
+    },
+    FileSystem {
+        source: "sys",
+        target: "/sys",
+        kind: "sysfs",
+        optional: false,
+    },
+    FileSystem {
+        source: "dev",
+        target: "/dev",
+        kind: "devtmpfs",
+        optional: false,
+    },
+    FileSystem {
+        source: "pts",
+        target: "/dev/pts",
+        kind: "devpts",
+        optional: true,
+    },
+    FileSystem {
+        source: "shm",
+        target: "/dev/shm",
+        kind: "tmpfs",
+        optional: false,
+    },
+    FileSystem {
+        source: "run",
+        target: "/run",
+        kind: "tmpfs",
+        optional: false,
+    },
+    FileSystem {
+        source: "tmp",
+        target: "/tmp",
+        kind: "tmpfs",
+        optional: false,
+    },
+    FileSystem {
+        source: "cgroup",
+        target: "/sys/fs/cgroup",
+        kind: "cgroup2",
+        optional: true,
+    },
+    FileSystem {
+        source: "bpf",
+        target: "/sys/fs/bpf",
+        kind: "bpf",
+        optional: true,
+    },
+    FileSystem {
+        source: "tracefs",
+        target: "/sys/kernel/tracing",
+        kind: "tracefs",
+        optional: true,
+    },
+    FileSystem {
+        source: "debugfs",
+        target: "/sys/kernel/debug",
+        kind: "debugfs",
+        optional: true,
+    },
+];
+
+/// Mounts what a small system needs.
+pub fn mount_file_systems() -> Result<()> {
+    for system in FILE_SYSTEMS {
+        mount_one(system).or_else(|error| if system.optional { Ok(()) } else { Err(error) })?;
+    }
+    Ok(())
+}
+
+fn mount_one(system: &FileSystem) -> Result<()> {
+    if !Path::new(system.target).exists() {
+        fs::create_dir_all(system.target).with_context(|| format!("creating {}", system.target))?;
+    }
+    let none: Option<&str> = None;
+    mount(
+        Some(system.source),
+        system.target,
+        Some(system.kind),
+        MsFlags::empty(),
+        none,
+    )
+    .with_context(|| format!("mounting {} on {}", system.kind, system.target))
+}
+
+/// Brings `cpus` processors online. A checkpoint holds one, because only then is it exact.
+pub fn bring_processors_online(cpus: u32) -> Result<()> {
+    for cpu in 1..cpus {
+        let path = format!("/sys/devices/system/cpu/cpu{cpu}/online");
+        if fs::read_to_string(&path).is_ok_and(|state| state.trim() == "1") {
+            continue;
+        }
+        fs::write(&path, "1").with_context(|| format!("bringing processor {cpu} online"))?;
+    }
+    Ok(())
+}
+
+/// Stops the machine at this instruction; returns after it was restored and resumed.
+#[cfg(target_arch = "x86_64")]
+pub fn stop_for_checkpoint() -> Result<()> {
+    unsafe extern "C" {
+        fn ioperm(from: std::ffi::c_ulong, count: std::ffi::c_ulong, on: std::ffi::c_int) -> std::ffi::c_int;
+    }
+    // SAFETY: ioperm(2) changes only this thread's I/O permission bitmap; the port range is one byte long.
+    let allowed = unsafe { ioperm(std::ffi::c_ulong::from(PVPANIC_PORT), 1, 1) };
+    if allowed != 0 {
+        return Err(std::io::Error::last_os_error()).context("asking for the pvpanic port");
+    }
+    // SAFETY: writes one byte to a port that belongs to the pvpanic device and that was just granted; it
+    // touches no memory and no flags that Rust relies on.
+    unsafe {
+        std::arch::asm!("out dx, al", in("dx") PVPANIC_PORT, in("al") PVPANIC_PANICKED, options(nomem, nostack, preserves_flags));
+    }
+    Ok(())
+}
+
+/// Only the x86-64 machine has checkpoints.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn stop_for_checkpoint() -> Result<()> {
+    anyhow::bail!("checkpoints are made on the x86-64 machine only")
+}
+
+/// Time since boot in nanoseconds (CLOCK_BOOTTIME). In the virtual lane one instruction is one nanosecond.
+pub fn guest_time_ns() -> u64 {
+    // CLOCK_BOOTTIME exists on every kernel since 2.6.39, so the call cannot fail; zero would be seen at once.
+    clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(0, |time| Duration::from(time).as_nanos() as u64)
+}
+
+/// `uname -r`.
+pub fn kernel_release() -> String {
+    uname().map_or_else(
+        |_| String::from("-"),
+        |names| names.release().to_string_lossy().into_owned(),
+    )
+}
+
+/// Ends the machine. Nothing is on a disk, so nothing is synced.
+pub fn power_off() -> ! {
+    let _ = reboot::reboot(reboot::RebootMode::RB_POWER_OFF);
+    // Only a missing capability makes reboot(2) return, and PID 1 of a VM has them all; PID 1 of the host
+    // lane's namespaces must simply end.
+    std::process::exit(0)
+}

@@ -1,0 +1,208 @@
+//! What can be asked for.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use wire::Lane;
+
+/// Boots unmodified, pinned kernels, runs real workloads beside real eBPF probes, and says whether each probe
+/// is correct and what it costs. Every run can be repeated byte for byte, without KVM.
+///
+/// Exit codes: 0 passed, 1 failed, 2 usage or configuration, 69 could not run, 130 interrupted, 255 guest panic.
+#[derive(Debug, Parser)]
+#[command(name = "probelab", version, max_term_width = 100)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// Folder with vm/ and scenarios/ (default: the nearest one above the current folder)
+    #[arg(long, global = true, value_name = "FOLDER", env = "PROBELAB_ROOT")]
+    pub root: Option<PathBuf>,
+    /// Package mirror to fetch kernels and packages from (default: the one this machine's apt uses)
+    #[arg(long, global = true, value_name = "URL", env = "PROBELAB_MIRROR")]
+    pub mirror: Option<String>,
+    /// Let the newest build stand in for a pinned one that the mirror no longer serves; the record says so
+    #[arg(long, global = true, env = "PROBELAB_ALLOW_DRIFT")]
+    pub allow_drift: bool,
+    /// No progress, only results
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenarios on kernels and judge them
+    Run(Run),
+    /// List scenarios
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what is missing on this machine and how to get it
+    Doctor {
+        /// Decide anew whether the kvm lane works
+        #[arg(long)]
+        recheck: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Open a prompt in a guest (leave with `exit`)
+    Shell {
+        /// Kernel: a series such as 6.12
+        #[arg(long, short, default_value = "6.12")]
+        kernel: String,
+        #[command(flatten)]
+        own: OwnKernel,
+    },
+    /// Repeat the run of a record and compare digests
+    Replay {
+        /// The record: a file written by `run`
+        record: PathBuf,
+    },
+    /// Measure the lab itself and the probes
+    #[command(subcommand)]
+    Bench(Bench),
+    /// Kernels: list, fetch, pin, verify
+    #[command(subcommand)]
+    Kernels(Kernels),
+    /// The root filesystem: build, pin
+    #[command(subcommand)]
+    Rootfs(Rootfs),
+    /// The cache: list, prune
+    #[command(subcommand)]
+    Cache(Cache),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A kernel that is not pinned.
+#[derive(Debug, Clone, Args)]
+pub struct OwnKernel {
+    /// Boot this kernel image instead of a pinned one
+    #[arg(long, value_name = "PATH", conflicts_with = "kernel")]
+    pub kernel_image: Option<PathBuf>,
+    /// Folder with the modules of --kernel-image
+    #[arg(long, value_name = "FOLDER", requires = "kernel_image")]
+    pub modules: Option<PathBuf>,
+}
+
+/// `probelab run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Scenario names, paths of scenario folders, or `all`
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Kernels: `all`, a series (6.12), a version, or a pattern ('6.*'); may be given more than once
+    #[arg(long, short, default_value = "6.12")]
+    pub kernel: Vec<String>,
+    #[command(flatten)]
+    pub own: OwnKernel,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// virtual (deterministic), kvm (real time), host (this machine's kernel)
+    #[arg(long, default_value = "virtual")]
+    pub lane: Lane,
+    /// Runs at once (default: one per processor)
+    #[arg(long, short)]
+    pub jobs: Option<usize>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Folder for the records (default: in the cache)
+    #[arg(long, value_name = "FOLDER")]
+    pub records: Option<PathBuf>,
+}
+
+/// `probelab bench`.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Start-up of a run, digests over boots and restores, cost of the HTTP probe
+    Vm {
+        /// Kernels
+        #[arg(long, short, default_value = "all")]
+        kernel: Vec<String>,
+        /// Cold boots per kernel
+        #[arg(long, default_value_t = 2)]
+        boots: usize,
+        /// Restores per boot
+        #[arg(long, default_value_t = 3)]
+        restores: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `probelab kernels`.
+#[derive(Debug, Subcommand)]
+pub enum Kernels {
+    /// List pinned kernels and those of the folder in PROBELAB_KERNELS
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch pinned kernels into the store
+    Fetch {
+        /// Kernels
+        #[arg(default_value = "all")]
+        kernel: Vec<String>,
+    },
+    /// Pin the newest build of each series in vm/kernels.lock
+    Update {
+        /// Series (default: all)
+        series: Vec<String>,
+    },
+    /// Verify every file of the stored kernels
+    Verify {
+        /// Kernels
+        #[arg(default_value = "all")]
+        kernel: Vec<String>,
+    },
+}
+
+/// `probelab rootfs`.
+#[derive(Debug, Subcommand)]
+pub enum Rootfs {
+    /// Build the root filesystem and print its sha256
+    Build,
+    /// Build it twice in different folders and compare
+    Verify,
+    /// Build it and pin what it was made of in vm/rootfs.lock
+    Update,
+}
+
+/// `probelab cache`.
+#[derive(Debug, Subcommand)]
+pub enum Cache {
+    /// List what is in the cache and its size
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete what was not used for a while
+    Prune {
+        /// Days without use after which a thing goes; 0 deletes everything
+        #[arg(long, default_value_t = 30)]
+        days: u64,
+        /// Only these kinds: checkpoints, kernels, rootfs, apt, records
+        #[arg(long, value_name = "KIND")]
+        kind: Vec<String>,
+    },
+}

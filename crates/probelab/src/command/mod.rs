@@ -1,0 +1,47 @@
+//! The commands: one module each.
+
+mod bench;
+mod cache;
+mod doctor;
+mod kernels;
+mod list;
+mod replay;
+mod rootfs;
+mod run;
+mod shell;
+
+use clap::CommandFactory;
+use miette::Result;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::{Bench, Cli, Command},
+    exit::Exit,
+    open::Context,
+};
+
+/// Runs what was asked for.
+pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "probelab", &mut std::io::stdout());
+        return Ok(Exit::Passed);
+    }
+    let context = Context::open(&cli.common, cancel)?;
+    match cli.command {
+        Command::Run(arguments) => run::run(&context, &arguments).await,
+        Command::List { json } => list::run(&context, json),
+        Command::Doctor { recheck, json } => doctor::run(&context, recheck, json).await,
+        Command::Shell { kernel, own } => shell::run(&context, &kernel, &own).await,
+        Command::Replay { record } => replay::run(&context, &record).await,
+        Command::Bench(Bench::Vm {
+            kernel,
+            boots,
+            restores,
+            json,
+        }) => bench::run(&context, &kernel, boots, restores, json).await,
+        Command::Kernels(command) => kernels::run(&context, command).await,
+        Command::Rootfs(command) => rootfs::run(&context, command).await,
+        Command::Cache(command) => cache::run(&context, &command),
+        Command::Completions { .. } => Ok(Exit::Passed),
+    }
+}

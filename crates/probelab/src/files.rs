@@ -1,0 +1,167 @@
+//! The project's own files: where they are, and what is in them.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use scenario::Scenario;
+
+/// The folder that holds `vm/` and `scenarios/`.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its path.
+    pub root: PathBuf,
+}
+
+/// A scenario that was read.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Its name: the name of its folder.
+    pub name: String,
+    /// What it says.
+    pub scenario: Scenario,
+    /// The files that it names, by the names it uses.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl Project {
+    /// The given folder, or the nearest one at or above the current folder.
+    pub fn find(given: Option<&Path>) -> Result<Self> {
+        let is_project = |path: &Path| path.join("vm/kernels.toml").is_file();
+        if let Some(path) = given {
+            if !is_project(path) {
+                return Err(miette!(
+                    help = "--root names the folder that holds vm/kernels.toml and scenarios/",
+                    "{} is not a Probelab folder",
+                    path.display()
+                ));
+            }
+            return Ok(Self {
+                root: path.to_owned(),
+            });
+        }
+        let current = std::env::current_dir().into_diagnostic()?;
+        let root = current.ancestors().find(|path| is_project(path)).ok_or_else(|| {
+            miette!(
+                help = "go into a checkout, or name one with --root",
+                "no vm/kernels.toml in this folder or above it"
+            )
+        })?;
+        Ok(Self {
+            root: root.to_owned(),
+        })
+    }
+
+    /// A path in the project.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.root.join(below)
+    }
+
+    /// The names of all scenarios, sorted.
+    pub fn scenario_names(&self) -> Result<Vec<String>> {
+        let folder = self.path("scenarios");
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&folder)
+            .into_diagnostic()
+            .wrap_err_with(|| folder.display().to_string())?
+        {
+            let path = entry.into_diagnostic()?.path();
+            if path.join("scenario.toml").is_file()
+                && let Some(name) = path.file_name()
+            {
+                names.push(name.to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The scenarios that are meant: names, folders, or `all`.
+    pub fn load(&self, wanted: &[String]) -> Result<Vec<Loaded>> {
+        let known = self.scenario_names()?;
+        let mut loaded: Vec<Loaded> = Vec::new();
+        for name in wanted {
+            if name == "all" {
+                for name in &known {
+                    loaded.push(load_folder(&self.path("scenarios").join(name))?);
+                }
+            } else if known.contains(name) {
+                loaded.push(load_folder(&self.path("scenarios").join(name))?);
+            } else if Path::new(name).join("scenario.toml").is_file() {
+                loaded.push(load_folder(Path::new(name))?);
+            } else {
+                return Err(miette!(
+                    help = format!("there are: {}", known.join(", ")),
+                    "no scenario `{name}`"
+                ));
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// A program that was built with this one: the variable's path, beside this program, or in the target
+    /// folder of the checkout.
+    pub fn program(&self, name: &str, variable: &str) -> Result<PathBuf> {
+        if let Some(path) = std::env::var_os(variable) {
+            return Ok(PathBuf::from(path));
+        }
+        let own = std::env::current_exe().into_diagnostic()?;
+        let folder = own.parent().unwrap_or(Path::new("."));
+        let places = [
+            folder.join(name),
+            folder.join("../x86_64-unknown-linux-gnu/release").join(name),
+            self.path("target/x86_64-unknown-linux-gnu/release").join(name),
+        ];
+        // Only a static program runs in the guest; the one beside a development build of ours is dynamic.
+        places
+            .iter()
+            .find(|path| path.is_file() && is_static(path))
+            .cloned()
+            .ok_or_else(|| {
+                miette!(
+                    help = format!("`just build` makes it; {variable} names another one"),
+                    "the static program `{name}` was not found"
+                )
+            })
+    }
+}
+
+/// Whether an ELF program needs no loader: it has no `PT_INTERP` segment, whose content is the loader's path.
+fn is_static(path: &Path) -> bool {
+    std::fs::read(path).is_ok_and(|bytes| {
+        let head = &bytes[..bytes.len().min(4096)];
+        !head.windows(8).any(|window| window == b"/lib64/l")
+    })
+}
+
+fn load_folder(folder: &Path) -> Result<Loaded> {
+    let folder = folder.canonicalize().into_diagnostic()?;
+    let name = folder
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let path = folder.join("scenario.toml");
+    let text = std::fs::read_to_string(&path)
+        .into_diagnostic()
+        .wrap_err_with(|| path.display().to_string())?;
+    let shown = format!("{name}/scenario.toml");
+    let scenario = Scenario::parse(&shown, &text)?;
+    let mut files = BTreeMap::new();
+    for file in scenario.files() {
+        let path = folder.join(file);
+        let bytes = std::fs::read(&path).into_diagnostic().wrap_err_with(|| {
+            format!(
+                "{shown} names `{file}`, which is not in its folder ({})",
+                path.display()
+            )
+        })?;
+        files.insert(file.to_owned(), bytes);
+    }
+    Ok(Loaded {
+        name,
+        scenario,
+        files,
+    })
+}

@@ -1,0 +1,152 @@
+//! Opening the lab: cache, QEMU, root filesystem, guest program and kernels, as the options say.
+
+use std::path::PathBuf;
+
+use miette::Result;
+use tokio_util::sync::CancellationToken;
+use vm::{
+    Progress,
+    cache::Cache,
+    kernels::{self, Kernel, LockFile, Source, Wanted},
+    qemu::Installed,
+    rootfs::{self, Built, Rootfs, RootfsLock},
+    run::Lab,
+};
+use wire::Lane;
+
+use crate::{
+    cli::{Common, OwnKernel},
+    files::Project,
+};
+
+/// The environment variable that names another guest program.
+pub const GUEST_VARIABLE: &str = "PROBELAB_GUEST";
+/// The environment variable that names another probe daemon.
+pub const PROBED_VARIABLE: &str = "PROBELAB_PROBED";
+
+/// What most commands work with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The project's files.
+    pub project: Project,
+    /// The cache.
+    pub cache: Cache,
+    /// The options.
+    pub common: Common,
+    /// Where events go.
+    pub progress: Progress,
+    /// Ends everything when cancelled.
+    pub cancel: CancellationToken,
+}
+
+impl Context {
+    /// Finds the project and opens the cache.
+    pub fn open(common: &Common, cancel: CancellationToken) -> Result<Self> {
+        Ok(Self {
+            project: Project::find(common.root.as_deref())?,
+            cache: Cache::open()?,
+            common: common.clone(),
+            progress: crate::show::progress(common.quiet),
+            cancel,
+        })
+    }
+
+    /// `vm/kernels.toml`.
+    pub fn wanted(&self) -> Result<Wanted> {
+        Ok(Wanted::read(&self.project.path("vm/kernels.toml"))?)
+    }
+
+    /// Where `vm/kernels.lock` is.
+    pub fn lock_path(&self) -> PathBuf {
+        self.project.path("vm/kernels.lock")
+    }
+
+    /// `vm/kernels.lock`.
+    pub fn lock(&self) -> Result<LockFile> {
+        Ok(LockFile::read(&self.lock_path())?)
+    }
+
+    /// The kernels that are meant, not fetched yet.
+    pub fn sources(&self, patterns: &[String], own: Option<&OwnKernel>) -> Result<Vec<Source>> {
+        if let Some(OwnKernel {
+            kernel_image: Some(image),
+            modules,
+        }) = own
+        {
+            let name = image
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            return Ok(vec![Source::Ready(kernels::own_kernel(
+                &name,
+                image,
+                modules.as_deref(),
+            )?)]);
+        }
+        Ok(kernels::select(&kernels::available(&self.lock()?)?, patterns)?)
+    }
+
+    /// A kernel, fetched when it is not there.
+    pub async fn fetch(&self, source: &Source) -> Result<Kernel> {
+        let pin = match source {
+            Source::Ready(kernel) => return Ok(kernel.clone()),
+            Source::Pinned(pin) => pin.clone(),
+        };
+        let (this, wanted) = (self.clone(), self.wanted()?);
+        let fetching = tokio::task::spawn_blocking(move || {
+            let mirror = this.common.mirror.as_deref();
+            kernels::fetch(
+                &this.cache,
+                mirror,
+                &wanted,
+                &pin,
+                this.common.allow_drift,
+                &this.progress,
+            )
+        });
+        tokio::select! {
+            fetched = fetching => Ok(fetched.map_err(|error| miette::miette!("fetching was ended: {error}"))??),
+            () = self.cancel.cancelled() => Err(vm::Error::Interrupted.into()),
+        }
+    }
+
+    /// The root filesystem, built when it is not there.
+    pub async fn rootfs(&self) -> Result<Built> {
+        let recipe = Rootfs::read(&self.project.path("vm/rootfs.toml"))?;
+        let lock = RootfsLock::read(&self.project.path("vm/rootfs.lock"))?;
+        let mirror = self.common.mirror.as_deref();
+        let building = rootfs::get(
+            &self.cache,
+            &recipe,
+            lock.as_ref(),
+            mirror,
+            self.common.allow_drift,
+            &self.progress,
+        );
+        tokio::select! {
+            built = building => Ok(built?),
+            () = self.cancel.cancelled() => Err(vm::Error::Interrupted.into()),
+        }
+    }
+
+    /// The lab for a lane.
+    pub async fn lab(&self, lane: Lane) -> Result<Lab> {
+        let installed = match lane {
+            Lane::Host => None,
+            _ => Some(Installed::find()?),
+        };
+        if let Some(warning) = installed.as_ref().and_then(Installed::warning) {
+            self.progress.notice("qemu", warning);
+        }
+        let guest = self.project.program("guest", GUEST_VARIABLE)?;
+        let rootfs = self.rootfs().await?;
+        Ok(Lab {
+            cache: self.cache.clone(),
+            installed,
+            rootfs,
+            guest,
+            progress: self.progress.clone(),
+            cancel: self.cancel.clone(),
+        })
+    }
+}

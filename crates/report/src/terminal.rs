@@ -1,0 +1,196 @@
+//! What people read on a terminal: the matrix of all runs, the table of one scenario's runs, and below
+//! either what went wrong, with evidence, last console lines and the command that repeats it.
+
+use comfy_table::{Table, presets};
+use scenario::{ExpectationResult, Verdict};
+
+use crate::{Cell, paint::paint};
+
+/// Console lines that a report shows of a run.
+const CONSOLE_LINES: usize = 12;
+/// Characters of a digest that tell two runs apart.
+const DIGEST_CHARACTERS: usize = 12;
+
+/// How text is dressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// No escape sequences: for files, pipes and logs.
+    Plain,
+    /// With ANSI colours.
+    Coloured,
+}
+
+/// All runs: a row per scenario, a column per kernel, in the order in which they first appear. Below it,
+/// everything that is not a pass. A cell that was not run is a dash.
+pub fn matrix(cells: &[Cell<'_>], style: Style) -> String {
+    let scenarios = in_order(cells.iter().map(|cell| cell.scenario));
+    let kernels = in_order(cells.iter().map(|cell| cell.kernel));
+    let mut table = table(std::iter::once("scenario").chain(kernels.iter().copied()));
+    for scenario in scenarios {
+        let word = |kernel: &&str| {
+            let of_kernel = |cell: &&Cell<'_>| cell.scenario == scenario && cell.kernel == *kernel;
+            // Several seeds share a cell; one that fails must not hide behind one that passes.
+            let words = in_order(cells.iter().filter(of_kernel).map(Cell::word));
+            if words.is_empty() {
+                "-".to_owned()
+            } else {
+                words.join("/")
+            }
+        };
+        table.add_row(std::iter::once(scenario.to_owned()).chain(kernels.iter().map(word)));
+    }
+    finish(table.trim_fmt(), cells, style)
+}
+
+/// The runs of one scenario: a row per kernel with its verdict and figures. Below it, everything that is not
+/// a pass, and the evidence of one pass.
+pub fn details(cells: &[Cell<'_>], style: Style) -> String {
+    let header = [
+        "kernel", "verdict", "compared", "digest", "guest s", "wall s", "cache",
+    ];
+    let mut table = table(header.into_iter());
+    for cell in cells {
+        let fact = |of: fn(&wire::Record) -> String| cell.record.map_or("-".to_owned(), of);
+        table.add_row([
+            cell.kernel.to_owned(),
+            cell.word().to_owned(),
+            cell.judgement.compared().to_string(),
+            fact(|record| record.digest.chars().take(DIGEST_CHARACTERS).collect()),
+            fact(|record| format!("{:.3}", record.guest_end_ns as f64 / 1e9)),
+            fact(|record| format!("{:.2}", record.timing.total_seconds)),
+            fact(|record| if record.timing.warm { "warm" } else { "cold" }.to_owned()),
+        ]);
+    }
+    let mut text = table.trim_fmt();
+    if let Some(passed) = cells
+        .iter()
+        .find(|cell| cell.judgement.verdict == Verdict::Passed)
+    {
+        text.push_str(&format!("\n\nevidence on {}:", passed.kernel));
+        text.push_str(&evidence(&passed.judgement.results));
+        // With results, the note only repeats which of them had to fail.
+        if let Some(note) = passed
+            .judgement
+            .note
+            .as_ref()
+            .filter(|_| passed.judgement.results.is_empty())
+        {
+            text.push_str(&format!("\n  {note}"));
+        }
+    }
+    finish(text, cells, style)
+}
+
+fn table<'a>(header: impl Iterator<Item = &'a str>) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_header(header.collect::<Vec<_>>());
+    table
+}
+
+fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    for name in names {
+        if !seen.contains(&name) {
+            seen.push(name);
+        }
+    }
+    seen
+}
+
+/// Adds what a table cannot hold: failures, drift, and the sum of it all.
+fn finish(mut text: String, cells: &[Cell<'_>], style: Style) -> String {
+    for cell in cells
+        .iter()
+        .filter(|cell| cell.judgement.verdict != Verdict::Passed)
+    {
+        text.push_str("\n\n");
+        text.push_str(&complaint(cell));
+    }
+    let drifts = cells.iter().filter_map(Cell::drift).collect::<Vec<_>>();
+    if !drifts.is_empty() {
+        text.push_str("\n\nkernel drift:");
+    }
+    for drift in in_order(drifts.iter().map(String::as_str)) {
+        text.push_str(&format!("\n  {drift}"));
+    }
+    text.push_str(&format!("\n\n{}\n", summary(cells)));
+    match style {
+        Style::Plain => text,
+        Style::Coloured => paint(&text),
+    }
+}
+
+/// How many of which verdict, in a fixed order.
+fn summary(cells: &[Cell<'_>]) -> String {
+    if cells.is_empty() {
+        return "nothing was run, which is not a pass".to_owned();
+    }
+    let count = |word: &&str| cells.iter().filter(|cell| cell.word() == *word).count();
+    ["passed", "FAILED", "INFRA", "unsupported", "skipped"]
+        .iter()
+        .filter(|word| count(word) > 0)
+        .map(|word| format!("{} {word}", count(word)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Everything to know about a run that is not a pass.
+fn complaint(cell: &Cell<'_>) -> String {
+    let mut text = format!("{} on {}: {}", cell.scenario, cell.kernel, cell.word());
+    text.push_str(&format!("\n  {}", indented(&cell.reason().unwrap_or_default())));
+    text.push_str(&evidence(&cell.judgement.results));
+    let is_broken = matches!(
+        cell.judgement.verdict,
+        Verdict::Failed { .. } | Verdict::Infra { .. }
+    );
+    if let Some(record) = cell.record.filter(|_| is_broken) {
+        let lines: Vec<&str> = record.console.lines().collect();
+        let last = &lines[lines.len().saturating_sub(CONSOLE_LINES)..];
+        if !last.is_empty() {
+            text.push_str("\n  last console lines:");
+        }
+        for line in last {
+            text.push_str(&format!("\n  | {}", printable(line)));
+        }
+    }
+    if let Some(replay) = cell.replay {
+        text.push_str(&format!("\n  again: {replay}"));
+    }
+    text
+}
+
+fn evidence(results: &[ExpectationResult]) -> String {
+    let mut text = String::new();
+    for result in results {
+        let word = match (result.held, result.must_fail) {
+            (true, false) => "held",
+            (false, false) => "FAILED",
+            (false, true) => "failed as it must",
+            (true, true) => "held, but must FAIL",
+        };
+        text.push_str(&format!(
+            "\n  {word}: {}: {}",
+            result.name,
+            indented(&result.evidence)
+        ));
+    }
+    text
+}
+
+/// Reasons may hold the last words of a program, which have lines of their own.
+fn indented(text: &str) -> String {
+    text.trim_end()
+        .lines()
+        .map(printable)
+        .collect::<Vec<_>>()
+        .join("\n    ")
+}
+
+/// A guest must not be able to send escape sequences to the reader's terminal.
+fn printable(line: &str) -> String {
+    line.chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect()
+}

@@ -1,0 +1,30 @@
+//! What a scenario is and whether a run of it passed: the scenario file, its oracles, its expectations and
+//! the judge.
+//!
+//! ```text
+//! scenario.toml ─► Scenario ─► wire::Stage + wire::Job ─► (a VM runs them) ─► outputs ─► oracles ─► judge
+//! ```
+//! This crate is pure: it reads the strings and bytes it is handed and never a file, a clock or a process.
+//! It knows neither QEMU nor any probe; a probe is to it a source of metric series like every other.
+
+mod buckets;
+mod check;
+mod check_expectation;
+mod compare;
+mod error;
+mod exit;
+mod expectation;
+mod file;
+mod judge;
+mod lab;
+mod oracle;
+mod series;
+mod text;
+
+pub use error::ScenarioError;
+pub use exit::{ExitCode, exit_code};
+pub use file::{EndKind, Scenario};
+pub use judge::{Evidence, ExpectationResult, Judgement, Verdict, judge};
+pub use lab::{MANIFEST_PATH, OUTPUT_FOLDER, PROBED_PATH};
+pub use oracle::{OracleError, OracleKind, capture::tshark_arguments, read_openmetrics};
+pub use series::Series;

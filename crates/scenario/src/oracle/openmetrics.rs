@@ -1,0 +1,233 @@
+//! Metrics as text, in OpenMetrics or Prometheus form: what `probed` serves, and what oracles write that
+//! count for themselves.
+//!
+//! A counter keeps its `_total`; a histogram becomes `NAME_bucket` with `le`, `NAME_sum` and `NAME_count`,
+//! exactly the names of the text.
+
+use std::collections::BTreeMap;
+
+use openmetrics_parser::{
+    HistogramValue, MetricNumber, OpenMetricsValue, ParseError, PrometheusValue, RenderableMetricValue,
+    Sample, SummaryValue, openmetrics::parse_openmetrics, prometheus::parse_prometheus,
+};
+
+use super::OracleError;
+use crate::Series;
+
+pub(super) fn series(text: &str) -> Result<Vec<Series>, OracleError> {
+    if text.trim().is_empty() {
+        return Err(OracleError::Text("the text is empty".to_owned()));
+    }
+    // No comparison reads units, and the parser knows them for gauges and counters only.
+    let text: String = text
+        .lines()
+        .filter(|line| !line.starts_with("# UNIT "))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    // A registry in which nothing was counted yet is nothing but the end mark, which the parser refuses.
+    if text.trim() == "# EOF" {
+        return Ok(Vec::new());
+    }
+    // A program that died while writing leaves a text without its end; only Prometheus text may lack it.
+    let is_openmetrics = text.trim_end().ends_with("# EOF");
+    let mut series = if is_openmetrics {
+        from_openmetrics(&text)
+    } else {
+        from_prometheus(&text)
+    }?;
+    series.sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
+    Ok(series)
+}
+
+fn from_openmetrics(text: &str) -> Result<Vec<Series>, OracleError> {
+    let exposition = parse_openmetrics(text).map_err(unreadable)?;
+    let mut series = Vec::new();
+    for family in exposition.families.into_values() {
+        let name = family.family_name.clone();
+        for sample in family.iter_samples() {
+            let mut push = Pusher::new(&name, sample, &mut series);
+            match &sample.value {
+                OpenMetricsValue::Unknown(value)
+                | OpenMetricsValue::Gauge(value)
+                | OpenMetricsValue::StateSet(value) => push.number("", value),
+                OpenMetricsValue::Counter(counter) => push.number("_total", &counter.value),
+                OpenMetricsValue::Histogram(histogram) => push.histogram(histogram),
+                OpenMetricsValue::GaugeHistogram(histogram) => push.histogram(histogram),
+                OpenMetricsValue::Info => push.value("_info", 1.0),
+                OpenMetricsValue::Summary(summary) => push.summary(summary),
+            }
+        }
+    }
+    Ok(series)
+}
+
+fn from_prometheus(text: &str) -> Result<Vec<Series>, OracleError> {
+    let exposition = parse_prometheus(text).map_err(unreadable)?;
+    let mut series = Vec::new();
+    for family in exposition.families.into_values() {
+        let name = family.family_name.clone();
+        for sample in family.iter_samples() {
+            let mut push = Pusher::new(&name, sample, &mut series);
+            match &sample.value {
+                PrometheusValue::Unknown(value) | PrometheusValue::Gauge(value) => push.number("", value),
+                PrometheusValue::Counter(counter) => push.number("", &counter.value),
+                PrometheusValue::Histogram(histogram) => push.histogram(histogram),
+                PrometheusValue::Summary(summary) => push.summary(summary),
+            }
+        }
+    }
+    Ok(series)
+}
+
+/// The parser draws the offending line with an arrow under it; evidence has room for the line and the reason.
+fn unreadable(error: ParseError) -> OracleError {
+    let text = error.to_string();
+    let line = text.lines().find_map(|line| {
+        line.split_once("| ")
+            .filter(|(_, line)| !line.trim().starts_with('^'))
+    });
+    let reason = text.lines().find_map(|line| line.trim().strip_prefix("= "));
+    OracleError::Text(match (line, reason) {
+        (Some((_, line)), Some(reason)) => format!("`{}` is no metric: {reason}", line.trim_end()),
+        _ => text,
+    })
+}
+
+/// Adds the series of one sample.
+struct Pusher<'a> {
+    name: &'a str,
+    labels: BTreeMap<String, String>,
+    series: &'a mut Vec<Series>,
+}
+
+impl<'a> Pusher<'a> {
+    fn new<V>(name: &'a str, sample: &Sample<V>, series: &'a mut Vec<Series>) -> Self
+    where
+        V: RenderableMetricValue + Clone,
+    {
+        // Only a sample outside a family has no label set, and these come out of one.
+        let labels = sample
+            .get_labelset()
+            .map(|set| {
+                set.iter()
+                    .map(|(label, value)| (label.clone(), value.clone()))
+                    .collect()
+            })
+            .unwrap_or_default();
+        Self { name, labels, series }
+    }
+
+    fn value(&mut self, suffix: &str, value: f64) {
+        let name = format!("{}{suffix}", self.name);
+        self.series.push(Series {
+            name,
+            labels: self.labels.clone(),
+            value,
+        });
+    }
+
+    fn number(&mut self, suffix: &str, number: &MetricNumber) {
+        self.value(suffix, number.as_f64());
+    }
+
+    fn labelled(&mut self, suffix: &str, label: &str, bound: f64, number: &MetricNumber) {
+        self.number(suffix, number);
+        if let Some(last) = self.series.last_mut() {
+            let text = if bound == f64::INFINITY {
+                "+Inf".to_owned()
+            } else {
+                bound.to_string()
+            };
+            last.labels.insert(label.to_owned(), text);
+        }
+    }
+
+    fn histogram(&mut self, histogram: &HistogramValue) {
+        for bucket in &histogram.buckets {
+            self.labelled("_bucket", "le", bucket.upper_bound, &bucket.count);
+        }
+        self.sum_and_count(histogram.sum.as_ref(), histogram.count);
+    }
+
+    fn summary(&mut self, summary: &SummaryValue) {
+        for quantile in &summary.quantiles {
+            self.labelled("", "quantile", quantile.quantile, &quantile.value);
+        }
+        self.sum_and_count(summary.sum.as_ref(), summary.count);
+    }
+
+    fn sum_and_count(&mut self, sum: Option<&MetricNumber>, count: Option<u64>) {
+        if let Some(sum) = sum {
+            self.number("_sum", sum);
+        }
+        if let Some(count) = count {
+            self.value("_count", count as f64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPENMETRICS: &str = r#"# HELP seconds_served Time.
+# TYPE seconds_served histogram
+# UNIT seconds_served seconds
+seconds_served_sum{status="200"} 1.5
+seconds_served_count{status="200"} 3
+seconds_served_bucket{le="0.5",status="200"} 2
+seconds_served_bucket{le="+Inf",status="200"} 3
+# HELP lost Losses.
+# TYPE lost counter
+lost_total{reason="full"} 4
+# HELP level Level.
+# TYPE level gauge
+level -2.5
+# EOF
+"#;
+
+    fn lines(text: &str) -> Vec<String> {
+        let line = |series: Series| {
+            let labels: Vec<String> = series
+                .labels
+                .iter()
+                .map(|(label, value)| format!("{label}={value}"))
+                .collect();
+            format!("{}{{{}}} {}", series.name, labels.join(","), series.value)
+        };
+        series(text).unwrap().into_iter().map(line).collect()
+    }
+
+    #[test]
+    fn every_series_keeps_the_name_of_the_text() {
+        insta::assert_snapshot!(lines(OPENMETRICS).join("\n"), @r"
+    level{} -2.5
+    lost_total{reason=full} 4
+    seconds_served_bucket{le=+Inf,status=200} 3
+    seconds_served_bucket{le=0.5,status=200} 2
+    seconds_served_count{status=200} 3
+    seconds_served_sum{status=200} 1.5
+    ");
+    }
+
+    #[test]
+    fn prometheus_text_gives_the_same_series() {
+        let prometheus = OPENMETRICS.replace("# TYPE lost counter", "# TYPE lost_total counter");
+        let prometheus = prometheus
+            .replace("# HELP lost ", "# HELP lost_total ")
+            .replace("# EOF\n", "");
+        assert_eq!(lines(&prometheus), lines(OPENMETRICS));
+    }
+
+    #[test]
+    fn bare_lines_are_enough() {
+        assert_eq!(lines("canary_songs_total 41\n"), ["canary_songs_total{} 41"]);
+        assert_eq!(lines("# EOF\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn words_and_silence_are_errors() {
+        assert_eq!(series("").unwrap_err().to_string(), "the text is empty");
+        insta::assert_snapshot!(series("# EOF\nHTTP/1.1 500 Internal Server Error\n").unwrap_err(), @"`HTTP/1.1 500 Internal Server Error` is no metric: expected labels");
+    }
+}

@@ -1,0 +1,121 @@
+//! The project's own scenarios: each can be read, and means for a VM what it should.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper of a test that cannot go on stops the test"
+)]
+
+use std::collections::BTreeMap;
+
+use scenario::Scenario;
+use wire::Readiness;
+
+macro_rules! scenarios {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("../../../scenarios/", $name, "/scenario.toml")))),*]
+    };
+}
+
+const ALL: [(&str, &str); 9] = scenarios![
+    "broken-hang",
+    "broken-not-ready",
+    "broken-out-of-memory",
+    "broken-panic",
+    "broken-silent-probe",
+    "canary",
+    "http-latency",
+    "http-latency-wrong-pairing",
+    "http-wire",
+];
+
+fn parsed(name: &str) -> Scenario {
+    let (_, text) = ALL.iter().find(|(known, _)| *known == name).unwrap();
+    Scenario::parse(name, text).unwrap()
+}
+
+#[test]
+fn all_can_be_read() {
+    for (name, text) in ALL {
+        if let Err(error) = Scenario::parse(name, text) {
+            panic!("{error} ({:?})", error.help());
+        }
+    }
+}
+
+#[test]
+fn the_control_of_http_latency_differs_only_in_what_it_must() {
+    let lines = |name: &str| {
+        let (_, text) = ALL.iter().find(|(known, _)| *known == name).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (real, control) = (lines("http-latency"), lines("http-latency-wrong-pairing"));
+    let differing: Vec<&String> = control.iter().filter(|line| !real.contains(line)).collect();
+    assert_eq!(differing.len(), 3, "about, must_fail and files: {differing:#?}");
+}
+
+#[test]
+fn http_latency_becomes_a_stage_and_a_job() {
+    let scenario = parsed("http-latency-wrong-pairing");
+    assert_eq!(scenario.files(), ["../http-latency/server.py", "probe.yaml"]);
+    assert_eq!(scenario.capture_http_ports(), Some(&[8000][..]));
+    let files: BTreeMap<String, Vec<u8>> = scenario
+        .files()
+        .into_iter()
+        .map(|file| (file.to_owned(), file.as_bytes().to_vec()))
+        .collect();
+
+    let (stage, blobs) = scenario.stage(&files);
+    assert_eq!(blobs, [b"../http-latency/server.py"]);
+    assert_eq!(
+        (stage.files[0].path.as_str(), stage.files[0].blob),
+        ("/lab/server/server.py", 0)
+    );
+    let server = &stage.workloads[0];
+    assert_eq!(server.directory, "/lab/server");
+    let ready = Readiness::Http {
+        address: "127.0.0.1:8000".to_owned(),
+        path: "/ready".to_owned(),
+    };
+    assert_eq!(server.ready, Some(ready));
+
+    let (job, blobs) = scenario.job("http-latency", 7, &files, 5);
+    assert_eq!(blobs, [b"probe.yaml"]);
+    assert_eq!(
+        (job.files[0].path.as_str(), job.files[0].blob),
+        ("/lab/probe.yaml", 5)
+    );
+    assert_eq!((job.seed, job.cpus, job.deadline_guest_seconds), (7, 2, 120));
+    let collect: Vec<(&str, &str)> = job
+        .collect
+        .iter()
+        .map(|collect| (collect.name.as_str(), collect.path.as_str()))
+        .collect();
+    assert_eq!(
+        collect,
+        [
+            ("exchanges", "/lab/out/exchanges.jsonl"),
+            ("capture", "/lab/out/capture.pcap"),
+            ("load.hey", "/lab/out/load.hey"),
+            ("server", "/lab/out/server.jsonl"),
+        ]
+    );
+    assert_eq!(job.loads[0].stdout.as_deref(), Some("/lab/out/load.hey"));
+}
+
+#[test]
+fn the_stage_does_not_depend_on_the_seed() {
+    let scenario = parsed("http-latency");
+    let files = BTreeMap::new();
+    assert_ne!(
+        scenario.job("x", 1, &files, 0).0,
+        scenario.job("x", 2, &files, 0).0
+    );
+    assert_eq!(scenario.stage(&files), scenario.stage(&files));
+}
+
+#[test]
+fn no_exchange_log_is_asked_of_a_manifest_that_writes_none() {
+    let (job, _) = parsed("broken-silent-probe").job("x", 1, &BTreeMap::new(), 0);
+    assert!(job.probe.is_some());
+    assert!(job.collect.iter().all(|collect| collect.name != "exchanges"));
+}

@@ -1,0 +1,302 @@
+//! Checkpoints: a booted machine with its stage set, saved once and restored for ever.
+//!
+//! ```text
+//! checkpoints/KEY/template (guest memory, sparse, never written again)   state (devices)
+//!                 console  meta.json   about
+//! ```
+//! The key is a digest over everything that decides what is in it. A checkpoint appears whole or not at all.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use wire::{Boot, GuestEnd, Lane, PROTOCOL, Stage, pack};
+
+use crate::{
+    Error, IoContext, Progress, Result,
+    cache::{Cache, free_bytes, remove, touch},
+    console::{Watch, first_trouble, last_lines, read},
+    digest::{blake3_sparse, real_bytes},
+    image,
+    kernels::Kernel,
+    lock::Lock,
+    machine::{Console, MEMORY_MIB, Machine, Memory, description},
+    qemu::{Installed, Notice, Qemu},
+    rootfs::Built,
+};
+
+/// Wall time that a boot and its stage may take.
+const BOOT_PATIENCE: Duration = Duration::from_secs(300);
+/// Free bytes below which saving is not even tried: a template of a booted guest has a fifth of its memory.
+const NEEDED_BYTES: u64 = 400 << 20;
+
+/// What a checkpoint is made of.
+#[derive(Debug, Clone)]
+pub struct Ingredients<'a> {
+    /// QEMU.
+    pub installed: &'a Installed,
+    /// The kernel.
+    pub kernel: &'a Kernel,
+    /// The root filesystem.
+    pub rootfs: &'a Built,
+    /// The guest program.
+    pub guest: &'a Path,
+    /// The stage.
+    pub stage: &'a Stage,
+    /// The bytes of the stage's files.
+    pub blobs: &'a [Vec<u8>],
+}
+
+impl Ingredients<'_> {
+    fn boot_message(&self) -> Result<Vec<u8>> {
+        let boot = Boot {
+            protocol: PROTOCOL,
+            stage: self.stage.clone(),
+            stop_for_checkpoint: true,
+            job: None,
+            first_job_blob: self.blobs.len(),
+        };
+        let blobs: Vec<&[u8]> = self.blobs.iter().map(Vec::as_slice).collect();
+        Ok(pack(&boot, &blobs)?)
+    }
+
+    /// The digest over everything that decides what is in the checkpoint.
+    pub fn key(&self) -> Result<String> {
+        let image = image::digest(self.rootfs, self.guest, self.kernel)?;
+        Ok(wire::digest_hex(&[
+            description(Lane::Virtual).as_bytes(),
+            self.installed.version_line.as_bytes(),
+            self.installed.firmware.as_bytes(),
+            image.as_bytes(),
+            &self.boot_message()?,
+        ]))
+    }
+}
+
+/// A checkpoint that can be restored.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// Its key.
+    pub key: String,
+    /// Guest memory.
+    pub template: PathBuf,
+    /// Device state.
+    pub state: PathBuf,
+    /// What the console said until the stop.
+    pub console: String,
+    /// Whether it was in the cache.
+    pub was_cached: bool,
+    /// Bytes that the template occupies on the disk.
+    pub template_bytes: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Meta {
+    template_blake3: String,
+    state_blake3: String,
+}
+
+const META: &str = "meta.json";
+
+/// The checkpoint, from the cache (verified) or made now. A damaged one is made again, and that is said.
+pub async fn get(
+    cache: &Cache,
+    ingredients: &Ingredients<'_>,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Checkpoint> {
+    let subject = ingredients.kernel.label();
+    let key = ingredients.key()?;
+    let folder = cache.folder("checkpoints")?.join(&key[..32]);
+    let _lock = Lock::take(
+        &PathBuf::from(format!("{}.lock", folder.display())),
+        progress,
+        &subject,
+    )
+    .await?;
+    if folder.exists() {
+        match verify(&folder).await {
+            Ok(()) => {
+                touch(&folder);
+                return open(&folder, key, true);
+            }
+            Err(what) => {
+                progress.notice(
+                    &subject,
+                    format!(
+                        "the checkpoint {} is damaged ({what}) and is made again",
+                        &key[..12]
+                    ),
+                );
+                remove(&folder)?;
+            }
+        }
+    }
+    progress.step(&subject, "booting for a checkpoint");
+    make(cache, ingredients, &folder, progress, cancel).await?;
+    open(&folder, key, false)
+}
+
+fn open(folder: &Path, key: String, was_cached: bool) -> Result<Checkpoint> {
+    let template = folder.join("template");
+    Ok(Checkpoint {
+        key,
+        template_bytes: real_bytes(&template),
+        template,
+        state: folder.join("state"),
+        console: read(&folder.join("console")),
+        was_cached,
+    })
+}
+
+/// Whether the bytes are those that were saved; what is wrong otherwise.
+async fn verify(folder: &Path) -> Result<(), String> {
+    let folder = folder.to_owned();
+    let check = move || {
+        let text = fs::read_to_string(folder.join(META)).map_err(|error| format!("{META}: {error}"))?;
+        let meta: Meta = serde_json::from_str(&text).map_err(|error| format!("{META}: {error}"))?;
+        for (name, expected) in [("template", meta.template_blake3), ("state", meta.state_blake3)] {
+            let found = blake3_sparse(&folder.join(name)).map_err(|error| error.to_string())?;
+            if found != expected {
+                return Err(format!("{name}: other bytes than were saved"));
+            }
+        }
+        Ok(())
+    };
+    tokio::task::spawn_blocking(check)
+        .await
+        .map_err(|error| error.to_string())?
+}
+
+async fn make(
+    cache: &Cache,
+    ingredients: &Ingredients<'_>,
+    folder: &Path,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let checkpoints = cache.folder("checkpoints")?;
+    if free_bytes(&checkpoints) < NEEDED_BYTES {
+        return Err(Error::DiskFull {
+            during: "saving a checkpoint".into(),
+        });
+    }
+    let scratch = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(&checkpoints)
+        .at("writing in", &checkpoints)?;
+    let made = scratch.path().join("made");
+    fs::create_dir(&made).at("creating", &made)?;
+    let initrd = scratch.path().join("initrd");
+    image::write(ingredients.rootfs, ingredients.guest, ingredients.kernel, &initrd)?;
+    let machine = Machine {
+        lane: Lane::Virtual,
+        kernel: ingredients.kernel.image.clone(),
+        initrd: Some(initrd),
+        memory: Memory::Template(made.join("template")),
+        console: Console::File(made.join("console")),
+    };
+    let mut qemu = Qemu::start(ingredients.installed, &machine, scratch.path()).await?;
+    qemu.write_message(&ingredients.boot_message()?)?;
+    qemu.resume().await?;
+    let console = made.join("console");
+    let stopped = wait_for_stop(&mut qemu, &console, cancel).await;
+    if let Err(error) = stopped {
+        qemu.kill().await;
+        return Err(if free_bytes(&checkpoints) < (1 << 20) {
+            Error::DiskFull {
+                during: "saving a checkpoint".into(),
+            }
+        } else {
+            error
+        });
+    }
+    progress.step(&ingredients.kernel.label(), "saving the checkpoint");
+    qemu.save_state(&made.join("state")).await?;
+    qemu.kill().await;
+    seal(&made, ingredients).await?;
+    fs::rename(&made, folder).at("keeping", folder)
+}
+
+/// Waits until the guest stops itself; anything else that it does is an error.
+async fn wait_for_stop(qemu: &mut Qemu, console: &Path, cancel: &CancellationToken) -> Result<()> {
+    let mut watch = Watch::new(console);
+    let deadline = Instant::now() + BOOT_PATIENCE;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let end = loop {
+        tokio::select! {
+            notice = qemu.notice() => match notice {
+                Notice::StoppedItself => return Ok(()),
+                Notice::Shutdown { reason } => {
+                    break match qemu.read_outcome()? {
+                        Some((outcome, _)) => outcome.end,
+                        None => first_trouble(&read(console)).unwrap_or(GuestEnd::Silent { reason }),
+                    };
+                }
+                Notice::Gone => break GuestEnd::QemuLost { reason: qemu.last_words() },
+            },
+            _ = tick.tick() => {
+                if let Some(end) = watch.trouble() {
+                    // The kernel's account of it follows within moments.
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    break end;
+                }
+                if Instant::now() > deadline {
+                    break GuestEnd::WallDeadline { seconds: BOOT_PATIENCE.as_secs() };
+                }
+            }
+            () = cancel.cancelled() => return Err(Error::Interrupted),
+        }
+    };
+    Err(Error::Stage {
+        end: Box::new(end),
+        console: last_lines(&read(console), 20),
+    })
+}
+
+/// Notes the digests and takes the right to write away.
+async fn seal(made: &Path, ingredients: &Ingredients<'_>) -> Result<()> {
+    let folder = made.to_owned();
+    let hash = move || -> Result<Meta> {
+        Ok(Meta {
+            template_blake3: blake3_sparse(&folder.join("template"))?,
+            state_blake3: blake3_sparse(&folder.join("state"))?,
+        })
+    };
+    let meta = tokio::task::spawn_blocking(hash)
+        .await
+        .map_err(std::io::Error::other)
+        .during(|| "hashing".into())??;
+    // The type holds two strings, which JSON can always express.
+    let text = serde_json::to_string(&meta).unwrap_or_default();
+    let names: Vec<&str> = ingredients
+        .stage
+        .workloads
+        .iter()
+        .map(|workload| workload.name.as_str())
+        .collect();
+    let about = format!(
+        "checkpoint of kernel {} ({}), {MEMORY_MIB} MiB, stage: {}",
+        ingredients.kernel.identity.series,
+        ingredients.kernel.identity.version,
+        if names.is_empty() {
+            String::from("bare")
+        } else {
+            names.join(", ")
+        }
+    );
+    for (name, text) in [(META, text), ("about", about)] {
+        fs::write(made.join(name), text).at("writing", made.join(name))?;
+    }
+    for name in ["template", "state", "console"] {
+        let path = made.join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).at("protecting", &path)?;
+    }
+    Ok(())
+}

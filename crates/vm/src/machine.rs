@@ -1,0 +1,251 @@
+//! The machine's description: QEMU's command line from small pure functions, each argument with its reason.
+
+use std::path::{Path, PathBuf};
+
+use wire::{Lane, shared_memory};
+
+/// The oldest usable QEMU: the first that saves a migration stream to a `file:` address. Older ones also
+/// crashed 6.12 guests (QEMU 7.2, three of six boots).
+pub const MINIMUM_QEMU: &str = "8.2";
+/// Below this, a warning: what the project measures is measured with QEMU 10.
+pub const RECOMMENDED_QEMU: &str = "10.0";
+
+/// Guest memory in MiB.
+pub const MEMORY_MIB: u32 = 1024;
+
+/// How the guest's memory is backed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Memory {
+    /// A file that the guest writes through to: it becomes a checkpoint's template.
+    Template(PathBuf),
+    /// A private copy-on-write view of a template; parallel runs share its pages and it never changes.
+    CopyOf(PathBuf),
+    /// Memory of its own, for lanes without checkpoints.
+    Own,
+}
+
+/// Where the console goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Console {
+    /// Into a file.
+    File(PathBuf),
+    /// To whoever connects to this socket, and into a file.
+    Socket(PathBuf, PathBuf),
+}
+
+/// A machine to start.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Which lane it is for: `virtual` or `kvm`.
+    pub lane: Lane,
+    /// Bootable kernel image.
+    pub kernel: PathBuf,
+    /// Initramfs; a restored machine has it in its memory already.
+    pub initrd: Option<PathBuf>,
+    /// How its memory is backed.
+    pub memory: Memory,
+    /// Where its console goes.
+    pub console: Console,
+}
+
+impl Machine {
+    /// The arguments of the QEMU process.
+    pub fn arguments(&self) -> Vec<String> {
+        [
+            accelerator(self.lane),
+            board(&self.memory),
+            window(),
+            clock(self.lane),
+            quiet_devices(),
+            stop_device(),
+            console(&self.console),
+            kernel(self.lane, &self.kernel, self.initrd.as_deref()),
+            control(matches!(self.memory, Memory::CopyOf(_))),
+        ]
+        .concat()
+    }
+}
+
+/// What of the machine goes into the key of a checkpoint: all arguments that do not name a file.
+pub fn description(lane: Lane) -> String {
+    let parts = [
+        accelerator(lane),
+        board(&Memory::Own),
+        window(),
+        clock(lane),
+        quiet_devices(),
+        stop_device(),
+    ];
+    format!("{} -append {}", parts.concat().join(" "), command_line(lane))
+}
+
+fn strings<const N: usize>(parts: [&str; N]) -> Vec<String> {
+    parts.map(str::to_owned).into()
+}
+
+/// `shift=0` makes one instruction one nanosecond; `sleep=off` lets an idle guest jump to its next timer;
+/// `align=off` never waits for the host's clock. `qemu64` has no instruction that reads host randomness.
+fn accelerator(lane: Lane) -> Vec<String> {
+    match lane {
+        Lane::Kvm => strings(["-accel", "kvm", "-cpu", "host"]),
+        _ => strings([
+            "-accel",
+            "tcg",
+            "-icount",
+            "shift=0,sleep=off,align=off",
+            "-cpu",
+            "qemu64",
+            // Seeds QEMU's own generator, from which the guest's boot-time entropy comes.
+            "-seed",
+            "42",
+        ]),
+    }
+}
+
+/// Two processors are there; one is brought up before a checkpoint, because only then a restore is exact.
+fn board(memory: &Memory) -> Vec<String> {
+    let size = format!("{MEMORY_MIB}M");
+    let backend = match memory {
+        Memory::Template(path) => {
+            format!(
+                "memory-backend-file,id=ram,size={size},mem-path={},share=on",
+                path.display()
+            )
+        }
+        // `rom=off` makes a read-only file usable as writable private memory (QEMU 8.2).
+        Memory::CopyOf(path) => format!(
+            "memory-backend-file,id=ram,size={size},mem-path={},share=off,readonly=on,rom=off",
+            path.display()
+        ),
+        Memory::Own => format!("memory-backend-ram,id=ram,size={size}"),
+    };
+    let mut arguments = strings(["-machine", "pc,memory-backend=ram", "-smp", "2", "-m"]);
+    arguments.extend([MEMORY_MIB.to_string(), "-object".into(), backend]);
+    arguments
+}
+
+/// The shared memory with the guest. A memfd backend travels in the checkpoint; a file backend makes QEMU
+/// refuse the restore ("Mismatched GPAs for block").
+fn window() -> Vec<String> {
+    let size = shared_memory::SIZE_BYTES >> 20;
+    let mut arguments = strings(["-object"]);
+    arguments.push(format!("memory-backend-memfd,id=shm,share=on,size={size}M"));
+    arguments.extend(strings(["-device", "ivshmem-plain,memdev=shm,master=on"]));
+    arguments
+}
+
+/// The guest's calendar starts at the same moment in every run and follows guest time.
+fn clock(lane: Lane) -> Vec<String> {
+    match lane {
+        Lane::Kvm => Vec::new(),
+        _ => strings(["-rtc", "base=2026-01-01,clock=vm"]),
+    }
+}
+
+/// No default devices (no network card, no disk: each would bring host timing), and an end instead of a reboot.
+fn quiet_devices() -> Vec<String> {
+    strings(["-nodefaults", "-no-reboot", "-display", "none"])
+}
+
+/// The guest stops itself at an exact instruction by writing to this device.
+fn stop_device() -> Vec<String> {
+    strings(["-device", "pvpanic", "-action", "panic=pause"])
+}
+
+fn console(console: &Console) -> Vec<String> {
+    match console {
+        Console::File(path) => vec!["-serial".into(), format!("file:{}", path.display())],
+        Console::Socket(socket, log) => vec![
+            "-chardev".into(),
+            format!(
+                "socket,id=console,path={},server=on,wait=off,logfile={}",
+                socket.display(),
+                log.display()
+            ),
+            "-serial".into(),
+            "chardev:console".into(),
+        ],
+    }
+}
+
+fn kernel(lane: Lane, kernel: &Path, initrd: Option<&Path>) -> Vec<String> {
+    let mut arguments = vec!["-kernel".into(), kernel.display().to_string()];
+    if let Some(initrd) = initrd {
+        arguments.extend(["-initrd".into(), initrd.display().to_string()]);
+    }
+    arguments.extend(["-append".into(), command_line(lane)]);
+    arguments
+}
+
+/// The kernel command line.
+fn command_line(lane: Lane) -> String {
+    let common = [
+        "console=ttyS0",
+        // A panic ends the machine at once (with -no-reboot), and these make every fault a panic.
+        "panic=-1",
+        "oops=panic",
+        "softlockup_panic=1",
+        "hung_task_panic=1",
+        // Addresses in messages are the same in every boot.
+        "nokaslr",
+        "quiet",
+    ];
+    let exact = [
+        // The other processor comes up after the restore.
+        "maxcpus=1",
+        // Skip calibrations that would cost 0.2 s of guest time and depend on the emulated timer.
+        "lpj=4000000",
+        "tsc=reliable",
+        "no_timer_check",
+    ];
+    match lane {
+        Lane::Kvm => common.join(" "),
+        _ => [common.as_slice(), &exact].concat().join(" "),
+    }
+}
+
+/// QMP on standard input and output; the machine waits for `cont` (its memory is filled first).
+fn control(incoming: bool) -> Vec<String> {
+    let mut arguments = strings(["-qmp", "stdio", "-S"]);
+    if incoming {
+        arguments.extend(strings(["-incoming", "defer"]));
+    }
+    arguments
+}
+
+/// Whether version `found` (`10.0.2`) is at least `wanted` (`8.2`).
+pub fn version_at_least(found: &str, wanted: &str) -> bool {
+    let numbers = |text: &str| -> Vec<u32> { text.split('.').map_while(|part| part.parse().ok()).collect() };
+    numbers(found) >= numbers(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert!(version_at_least("10.0.2", "8.2"));
+        assert!(version_at_least("9.0", "8.2"));
+        assert!(version_at_least("8.2.0", "8.2"));
+        assert!(!version_at_least("8.1.5", "8.2"));
+        assert!(!version_at_least("7.2.22", "8.2"));
+    }
+
+    #[test]
+    fn a_restored_machine_differs_only_in_how_its_memory_is_backed() {
+        let machine = |memory, initrd: Option<&str>| {
+            Machine {
+                lane: Lane::Virtual,
+                kernel: "vmlinuz".into(),
+                initrd: initrd.map(Into::into),
+                memory,
+                console: Console::File("console".into()),
+            }
+            .arguments()
+            .join(" ")
+        };
+        insta::assert_snapshot!(machine(Memory::Template("t".into()), Some("initrd")), @"");
+        insta::assert_snapshot!(machine(Memory::CopyOf("t".into()), None), @"");
+    }
+}

@@ -1,0 +1,352 @@
+//! One run: a machine (restored, or booted with its job), watched until its end, and what came of it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+use wire::{Boot, GuestEnd, Job, Lane, Outcome, Output, PROTOCOL, Record, Stage, Timing, digest_hex, pack};
+
+use crate::{
+    Error, IoContext, Progress, Result,
+    cache::Cache,
+    checkpoint::{self, Ingredients},
+    console::{Watch, first_trouble, read},
+    host, image,
+    kernels::Kernel,
+    machine::{Console, Machine, Memory, description},
+    qemu::{Installed, Notice, Qemu},
+    rootfs::Built,
+};
+
+/// What stays the same over many runs.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    /// The cache.
+    pub cache: Cache,
+    /// QEMU; the host lane needs none.
+    pub installed: Option<Installed>,
+    /// The root filesystem.
+    pub rootfs: Built,
+    /// The guest program, static.
+    pub guest: PathBuf,
+    /// Where events go.
+    pub progress: Progress,
+    /// Ends everything when cancelled.
+    pub cancel: CancellationToken,
+}
+
+/// One run to do.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Scenario name.
+    pub scenario: String,
+    /// Lane.
+    pub lane: Lane,
+    /// What to set up.
+    pub stage: Stage,
+    /// The bytes of the stage's files.
+    pub stage_blobs: Vec<Vec<u8>>,
+    /// What to do.
+    pub job: Job,
+    /// The bytes of the job's files.
+    pub job_blobs: Vec<Vec<u8>>,
+    /// Wall time after which a silent guest is given up.
+    pub wall_deadline: Duration,
+}
+
+/// How a machine ended, before it becomes a record.
+struct Ended {
+    outcome: Outcome,
+    blobs: Vec<Vec<u8>>,
+    console: String,
+    timing: Timing,
+}
+
+impl Lab {
+    fn installed(&self) -> Result<&Installed> {
+        self.installed.as_ref().ok_or(Error::QemuMissing {
+            program: "qemu-system-x86_64".into(),
+            minimum: crate::machine::MINIMUM_QEMU,
+        })
+    }
+
+    /// Does one run.
+    pub async fn run(&self, kernel: &Kernel, request: &Request) -> Result<Record> {
+        let ended = match request.lane {
+            Lane::Virtual => self.run_virtual(kernel, request).await,
+            Lane::Kvm => self.run_kvm(kernel, request).await,
+            Lane::Host => self.run_on_host(request).await,
+        };
+        let ended = match ended {
+            // A stage that fails is a finding about the scenario on this kernel, not a fault of the lab.
+            Err(Error::Stage { end, console }) => Ended {
+                outcome: Outcome {
+                    end: *end,
+                    kernel_release: String::new(),
+                    guest_end_ns: 0,
+                    outputs: Vec::new(),
+                },
+                blobs: Vec::new(),
+                console,
+                timing: Timing::default(),
+            },
+            other => other?,
+        };
+        self.record(kernel, request, ended)
+    }
+
+    fn record(&self, kernel: &Kernel, request: &Request, ended: Ended) -> Result<Record> {
+        let outputs: BTreeMap<String, Output> = ended
+            .outcome
+            .outputs
+            .into_iter()
+            .zip(ended.blobs.into_iter().map(Output))
+            .collect();
+        let mut record = Record {
+            schema_version: Record::SCHEMA_VERSION,
+            scenario: request.scenario.clone(),
+            seed: request.job.seed,
+            lane: request.lane,
+            kernel: kernel.identity.clone(),
+            inputs_sha256: self.inputs_digest(kernel, request)?,
+            qemu: match request.lane {
+                Lane::Host => String::from("-"),
+                _ => self.installed()?.version_line.clone(),
+            },
+            end: ended.outcome.end,
+            kernel_release: ended.outcome.kernel_release,
+            guest_end_ns: ended.outcome.guest_end_ns,
+            outputs,
+            console: ended.console,
+            digest: String::new(),
+            timing: ended.timing,
+        };
+        record.digest = record.compute_digest();
+        Ok(record)
+    }
+
+    /// A digest over everything that a deterministic run is a function of.
+    fn inputs_digest(&self, kernel: &Kernel, request: &Request) -> Result<String> {
+        let image = image::digest(&self.rootfs, &self.guest, kernel)?;
+        let blobs = |blobs: &[Vec<u8>]| digest_hex(&blobs.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        // Both types hold only strings, numbers and maps of them.
+        let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+        let (qemu, firmware) = match &self.installed {
+            Some(installed) => (installed.version_line.as_str(), installed.firmware.as_str()),
+            None => ("-", "-"),
+        };
+        Ok(digest_hex(
+            &[
+                description(request.lane).as_str(),
+                qemu,
+                firmware,
+                &image,
+                &json(serde_json::to_string(&request.stage)),
+                &blobs(&request.stage_blobs),
+                &json(serde_json::to_string(&request.job)),
+                &blobs(&request.job_blobs),
+            ]
+            .map(str::as_bytes),
+        ))
+    }
+
+    async fn run_virtual(&self, kernel: &Kernel, request: &Request) -> Result<Ended> {
+        let installed = self.installed()?;
+        let ingredients = Ingredients {
+            installed,
+            kernel,
+            rootfs: &self.rootfs,
+            guest: &self.guest,
+            stage: &request.stage,
+            blobs: &request.stage_blobs,
+        };
+        let checkpoint = checkpoint::get(&self.cache, &ingredients, &self.progress, &self.cancel).await?;
+        self.progress
+            .step(&kernel.label(), format!("running {}", request.scenario));
+        let scratch = self.scratch()?;
+        let machine = Machine {
+            lane: Lane::Virtual,
+            kernel: kernel.image.clone(),
+            initrd: None,
+            memory: Memory::CopyOf(checkpoint.template.clone()),
+            console: Console::File(scratch.path().join("console")),
+        };
+        let qemu = Qemu::start(installed, &machine, scratch.path()).await?;
+        qemu.load_state(&checkpoint.state).await?;
+        qemu.write_message(&job_message(request)?)?;
+        let mut ended = self
+            .finish(qemu, &scratch.path().join("console"), request.wall_deadline)
+            .await?;
+        ended.timing.warm = checkpoint.was_cached;
+        ended.console.insert_str(0, &checkpoint.console);
+        Ok(ended)
+    }
+
+    async fn run_kvm(&self, kernel: &Kernel, request: &Request) -> Result<Ended> {
+        let installed = self.installed()?;
+        self.progress.step(
+            &kernel.label(),
+            format!("booting for {} with KVM", request.scenario),
+        );
+        let scratch = self.scratch()?;
+        let initrd = scratch.path().join("initrd");
+        image::write(&self.rootfs, &self.guest, kernel, &initrd)?;
+        let machine = Machine {
+            lane: Lane::Kvm,
+            kernel: kernel.image.clone(),
+            initrd: Some(initrd),
+            memory: Memory::Own,
+            console: Console::File(scratch.path().join("console")),
+        };
+        let qemu = Qemu::start(installed, &machine, scratch.path()).await?;
+        qemu.write_message(&boot_message(request)?)?;
+        self.finish(qemu, &scratch.path().join("console"), request.wall_deadline)
+            .await
+    }
+
+    async fn run_on_host(&self, request: &Request) -> Result<Ended> {
+        self.progress.step(
+            "host",
+            format!("running {} on this machine's kernel", request.scenario),
+        );
+        let started = Instant::now();
+        let scratch = self.scratch()?;
+        let finished = host::run(
+            &self.cache,
+            &self.rootfs,
+            &self.guest,
+            &boot_message(request)?,
+            scratch.path(),
+            request.wall_deadline,
+            &self.cancel,
+        )
+        .await?;
+        Ok(Ended {
+            outcome: finished.outcome,
+            blobs: finished.blobs,
+            console: finished.console,
+            timing: Timing {
+                total_seconds: started.elapsed().as_secs_f64(),
+                ..Timing::default()
+            },
+        })
+    }
+
+    /// Lets the guest go and watches it until its end.
+    async fn finish(&self, mut qemu: Qemu, console: &Path, wall_deadline: Duration) -> Result<Ended> {
+        qemu.resume().await?;
+        let first_instruction = qemu.started.elapsed();
+        let end = watch(&mut qemu, console, wall_deadline, &self.cancel).await;
+        let status = match &end {
+            Ok(None) => qemu.wait_or_kill().await,
+            _ => {
+                qemu.kill().await;
+                String::from("killed")
+            }
+        };
+        let trouble = end?;
+        let console = read(console);
+        let trouble = trouble.or_else(|| first_trouble(&console));
+        let left = qemu.read_outcome()?;
+        let (outcome, blobs) = match (trouble, left) {
+            (None, Some((outcome, blobs))) => (outcome, blobs),
+            (trouble, _) => {
+                let lost = || GuestEnd::Silent {
+                    reason: format!("QEMU {status}: {}", qemu.last_words()),
+                };
+                let end = trouble.unwrap_or_else(lost);
+                (
+                    Outcome {
+                        end,
+                        kernel_release: String::new(),
+                        guest_end_ns: 0,
+                        outputs: Vec::new(),
+                    },
+                    Vec::new(),
+                )
+            }
+        };
+        let timing = Timing {
+            start_to_first_instruction_seconds: first_instruction.as_secs_f64(),
+            total_seconds: qemu.started.elapsed().as_secs_f64(),
+            warm: false,
+        };
+        Ok(Ended {
+            outcome,
+            blobs,
+            console,
+            timing,
+        })
+    }
+
+    fn scratch(&self) -> Result<tempfile::TempDir> {
+        let folder = self.cache.folder("run")?;
+        tempfile::Builder::new()
+            .prefix(".run-")
+            .tempdir_in(&folder)
+            .at("writing in", &folder)
+    }
+}
+
+/// Watches a running guest until it ends; the trouble that ended it, if it was trouble.
+async fn watch(
+    qemu: &mut Qemu,
+    console: &Path,
+    wall_deadline: Duration,
+    cancel: &CancellationToken,
+) -> Result<Option<GuestEnd>> {
+    let mut watch = Watch::new(console);
+    let deadline = Instant::now() + wall_deadline;
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        tokio::select! {
+            notice = qemu.notice() => return Ok(match notice {
+                Notice::Shutdown { .. } => None,
+                Notice::StoppedItself => {
+                    let line = String::from("the guest reported a panic to its machine");
+                    Some(first_trouble(&read(console)).unwrap_or(GuestEnd::Panic { line }))
+                }
+                // A guest that left its outcome was only faster than its own shutdown notice.
+                Notice::Gone if qemu.read_outcome()?.is_some() => None,
+                Notice::Gone => Some(GuestEnd::QemuLost { reason: qemu.last_words() }),
+            }),
+            _ = tick.tick() => {
+                if let Some(end) = watch.trouble() {
+                    // The kernel's account of it follows within moments.
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    return Ok(Some(end));
+                }
+                if Instant::now() > deadline {
+                    return Ok(Some(GuestEnd::WallDeadline { seconds: wall_deadline.as_secs() }));
+                }
+            }
+            () = cancel.cancelled() => return Err(Error::Interrupted),
+        }
+    }
+}
+
+fn job_message(request: &Request) -> Result<Vec<u8>> {
+    let blobs: Vec<&[u8]> = request.job_blobs.iter().map(Vec::as_slice).collect();
+    Ok(pack(&request.job, &blobs)?)
+}
+
+/// Stage and job in one message, for lanes without checkpoints.
+pub(crate) fn boot_message(request: &Request) -> Result<Vec<u8>> {
+    let boot = Boot {
+        protocol: PROTOCOL,
+        stage: request.stage.clone(),
+        stop_for_checkpoint: false,
+        job: Some(request.job.clone()),
+        first_job_blob: request.stage_blobs.len(),
+    };
+    let blobs: Vec<&[u8]> = request
+        .stage_blobs
+        .iter()
+        .chain(&request.job_blobs)
+        .map(Vec::as_slice)
+        .collect();
+    Ok(pack(&boot, &blobs)?)
+}

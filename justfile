@@ -1,0 +1,24 @@
+# The lab's recipes. `just` alone lists them; ci/bootstrap installs what they need.
+
+static_target := "x86_64-unknown-linux-gnu"
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Build everything: the static programs of the guest, then the lab.
+build:
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target {{ static_target }} -p guest -p probed
+    cargo build --release --locked -p probelab
+
+# Unit, property and snapshot tests; formatting and lints.
+test:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo nextest run --workspace --locked
+
+# Real kernels: every scenario on every pinned kernel, then the tests that need a machine.
+test-vm: build
+    target/release/probelab doctor
+    target/release/probelab --allow-drift run all --kernel all
+    cargo nextest run --locked -p probelab --run-ignored only --no-fail-fast
