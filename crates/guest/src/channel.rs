@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use wire::{
     GuestEnd, pack,
-    shared_memory::{HEADER_BYTES, MAGIC, SIZE_BYTES, TO_GUEST_OFFSET, TO_HOST_OFFSET},
+    shared_memory::{HEADER_BYTES, MAGIC, SIZE_BYTES, STOP_TIME_OFFSET, TO_GUEST_OFFSET, TO_HOST_OFFSET},
 };
 
 use crate::{Collected, outcome};
@@ -134,6 +134,15 @@ impl Channel {
             window.write(TO_GUEST_OFFSET, &vec![0; used.min(HALF_BYTES)])?;
         }
         Ok(())
+    }
+
+    /// Where to note the time of the stop for a checkpoint.
+    pub fn stop_time(&self) -> Result<NonNull<u64>> {
+        match self {
+            // SAFETY: the offset is inside the mapping of SIZE_BYTES bytes and a multiple of eight.
+            Self::Memory(window) => Ok(unsafe { window.start.add(STOP_TIME_OFFSET) }.cast()),
+            Self::Files { .. } => bail!("only a machine with shared memory can be stopped for a checkpoint"),
+        }
     }
 
     /// Hands the outcome to the host. The header goes last, so that the host never sees half of it.

@@ -127,8 +127,11 @@ pub fn bring_processors_online(cpus: u32) -> Result<()> {
 }
 
 /// Stops the machine at this instruction; returns after it was restored and resumed.
+///
+/// The time stamp counter just before goes to `stop_time`, in memory that the host sees: it is the machine's own
+/// account of when it stopped, which QEMU's saved state does not always agree with (see `vm::checkpoint`).
 #[cfg(target_arch = "x86_64")]
-pub fn stop_for_checkpoint() -> Result<()> {
+pub fn stop_for_checkpoint(stop_time: std::ptr::NonNull<u64>) -> Result<()> {
     unsafe extern "C" {
         fn ioperm(from: std::ffi::c_ulong, count: std::ffi::c_ulong, on: std::ffi::c_int) -> std::ffi::c_int;
     }
@@ -137,17 +140,31 @@ pub fn stop_for_checkpoint() -> Result<()> {
     if allowed != 0 {
         return Err(std::io::Error::last_os_error()).context("asking for the pvpanic port");
     }
-    // SAFETY: writes one byte to a port that belongs to the pvpanic device and that was just granted; it
-    // touches no memory and no flags that Rust relies on.
+    // SAFETY: writes eight bytes to `stop_time`, which the caller owns, and one byte to a port that belongs to
+    // the pvpanic device and that was just granted; all changed registers are declared.
     unsafe {
-        std::arch::asm!("out dx, al", in("dx") PVPANIC_PORT, in("al") PVPANIC_PANICKED, options(nomem, nostack, preserves_flags));
+        std::arch::asm!(
+            "rdtsc",
+            "shl rdx, 32",
+            "or rax, rdx",
+            "mov qword ptr [{stop_time}], rax",
+            "mov edx, {port}",
+            "mov al, {event}",
+            "out dx, al",
+            stop_time = in(reg) stop_time.as_ptr(),
+            port = const PVPANIC_PORT,
+            event = const PVPANIC_PANICKED,
+            out("rax") _,
+            out("rdx") _,
+            options(nostack),
+        );
     }
     Ok(())
 }
 
 /// Only the x86-64 machine has checkpoints.
 #[cfg(not(target_arch = "x86_64"))]
-pub fn stop_for_checkpoint() -> Result<()> {
+pub fn stop_for_checkpoint(_stop_time: std::ptr::NonNull<u64>) -> Result<()> {
     anyhow::bail!("checkpoints are made on the x86-64 machine only")
 }
 

@@ -69,7 +69,7 @@ fn live(channel: &mut Channel) -> Result<()> {
         return run_job(channel, &job, &blobs[boot.first_job_blob..], &mut children);
     }
     channel.clear()?;
-    machine::stop_for_checkpoint()?;
+    machine::stop_for_checkpoint(channel.stop_time()?)?;
     let bytes = channel.receive()?;
     let (job, blobs): (Job, _) = unpack(&bytes).context("reading the job")?;
     run_job(channel, &job, &blobs, &mut children)

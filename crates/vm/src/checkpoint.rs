@@ -28,6 +28,8 @@ use crate::{
     machine::{Console, MEMORY_MIB, Machine, Memory, description},
     qemu::{Installed, Notice, Qemu},
     rootfs::Built,
+    sparse::punch_zeros,
+    state,
 };
 
 /// Wall time that a boot and its stage may take.
@@ -219,6 +221,7 @@ async fn make(
     }
     progress.step(&ingredients.kernel.label(), "saving the checkpoint");
     qemu.save_state(&made.join("state")).await?;
+    state::set_time(&made.join("state"), qemu.stop_time()?)?;
     qemu.kill().await;
     seal(&made, ingredients).await?;
     fs::rename(&made, folder).at("keeping", folder)
@@ -260,10 +263,11 @@ async fn wait_for_stop(qemu: &mut Qemu, console: &Path, cancel: &CancellationTok
     })
 }
 
-/// Notes the digests and takes the right to write away.
+/// Gives unused room back, notes the digests and takes the right to write away.
 async fn seal(made: &Path, ingredients: &Ingredients<'_>) -> Result<()> {
     let folder = made.to_owned();
     let hash = move || -> Result<Meta> {
+        punch_zeros(&folder.join("template"))?;
         Ok(Meta {
             template_blake3: blake3_sparse(&folder.join("template"))?,
             state_blake3: blake3_sparse(&folder.join("state"))?,

@@ -7,13 +7,10 @@ use std::{
     path::Path,
 };
 
-use nix::{
-    errno::Errno,
-    unistd::{Whence, lseek},
-};
+use nix::unistd::{Whence, lseek};
 use sha2::{Digest, Sha256};
 
-use crate::{IoContext, Result};
+use crate::{IoContext, Result, sparse::next_data};
 
 /// sha256 of a file, hex.
 pub fn sha256_file(path: &Path) -> Result<String> {
@@ -62,18 +59,6 @@ pub fn blake3_sparse(path: &Path) -> Result<String> {
         position = end;
     }
     Ok(hash.finalize().to_hex().to_string())
-}
-
-/// The next extent of data at or after `position`.
-fn next_data(file: &File, position: i64, length: i64) -> io::Result<Option<(i64, i64)>> {
-    if position >= length {
-        return Ok(None);
-    }
-    match lseek(file, position, Whence::SeekData) {
-        Ok(start) => Ok(Some((start, lseek(file, start, Whence::SeekHole)?))),
-        Err(Errno::ENXIO) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Bytes that a file really occupies.

@@ -1,4 +1,7 @@
 //! The guest image: the root filesystem, then the guest program and the kernel's modules, as one initramfs.
+//!
+//! It is compressed, because the memory that a guest once used for it stays in every checkpoint's template:
+//! 50 MB less there for three seconds more of a cold boot. All kernels since 5.9 unpack zstd.
 
 use std::{
     fs,
@@ -14,14 +17,21 @@ use crate::{
     rootfs::Built,
 };
 
+/// Half a second for the whole image; higher levels save a few more megabytes for many seconds.
+const COMPRESSION_LEVEL: i32 = 6;
+
 /// Writes the initramfs of a kernel. Archives follow one another; the kernel unpacks them in order.
 pub fn write(rootfs: &Built, guest: &Path, kernel: &Kernel, out: &Path) -> Result<()> {
     let file = fs::File::create(out).at("writing", out)?;
-    let mut writer = BufWriter::new(file);
+    let during = || String::from("compressing the guest image");
+    let mut writer = zstd::Encoder::new(BufWriter::new(file), COMPRESSION_LEVEL).during(during)?;
     let mut base = fs::File::open(&rootfs.archive).at("opening", &rootfs.archive)?;
     io::copy(&mut base, &mut writer).at("writing", out)?;
     cpio::write(&additions(rootfs, guest, kernel)?, &mut writer)?;
-    writer.flush().at("writing", out)
+    writer
+        .finish()
+        .and_then(|mut writer| writer.flush())
+        .at("writing", out)
 }
 
 fn additions(rootfs: &Built, guest: &Path, kernel: &Kernel) -> Result<Entries> {

@@ -29,6 +29,8 @@ pub mod qemu;
 pub mod rootfs;
 pub mod run;
 pub mod shell;
+mod sparse;
+mod state;
 
 pub use apt::Mirror;
 pub use error::{Error, IoContext, Result};

@@ -20,7 +20,7 @@ use tokio::{
 };
 use wire::{
     Outcome,
-    shared_memory::{HEADER_BYTES, MAGIC, SIZE_BYTES, TO_GUEST_OFFSET, TO_HOST_OFFSET},
+    shared_memory::{HEADER_BYTES, MAGIC, SIZE_BYTES, STOP_TIME_OFFSET, TO_GUEST_OFFSET, TO_HOST_OFFSET},
     unpack,
 };
 
@@ -248,6 +248,15 @@ impl Qemu {
             .during(reading)?;
         let (outcome, blobs) = unpack::<Outcome>(&bytes)?;
         Ok(Some((outcome, blobs.into_iter().map(<[u8]>::to_vec).collect())))
+    }
+
+    /// The time stamp counter that the guest noted just before it stopped for a checkpoint.
+    pub fn stop_time(&self) -> Result<u64> {
+        let mut bytes = [0; 8];
+        self.window
+            .read_exact_at(&mut bytes, STOP_TIME_OFFSET as u64)
+            .during(|| "reading the shared memory".into())?;
+        Ok(u64::from_le_bytes(bytes))
     }
 
     /// Lets the guest run (on).

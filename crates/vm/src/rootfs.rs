@@ -33,7 +33,7 @@ pub struct Rootfs {
     pub packages: Vec<String>,
     /// Paths that are left out: what no scenario reads costs guest memory in every checkpoint.
     pub drop: Vec<String>,
-    /// Folders whose Python sources are compiled to bytecode.
+    /// Folders whose Python sources are replaced by their bytecode.
     pub python: Vec<String>,
     /// Names under which busybox is installed.
     pub applets: Vec<String>,
@@ -397,7 +397,10 @@ fn compile_python(rootfs: &Rootfs, tree: &Path) -> Result<()> {
 }
 
 fn write_archive(rootfs: &Rootfs, tree: &Path, archive: &Path) -> Result<()> {
-    let keep = |path: &Path| !rootfs.drop.iter().any(|dropped| fits(dropped, path));
+    let keep = |path: &Path| {
+        let dropped = rootfs.drop.iter().any(|dropped| fits(dropped, path));
+        !dropped && !is_compiled_source(rootfs, tree, path)
+    };
     let mut entries = cpio::scan(tree, &keep)?;
     // The kernel opens the console for PID 1 before anything is mounted; packages bring no devices.
     entries.insert(
@@ -420,6 +423,13 @@ fn write_archive(rootfs: &Rootfs, tree: &Path, archive: &Path) -> Result<()> {
     let mut out = BufWriter::new(file);
     cpio::write(&entries, &mut out)?;
     out.flush().at("writing", archive)
+}
+
+/// Whether a path is a Python source beside its bytecode, which the interpreter takes without it.
+fn is_compiled_source(rootfs: &Rootfs, tree: &Path, path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "py")
+        && rootfs.python.iter().any(|folder| path.starts_with(folder))
+        && tree.join(path).with_extension("pyc").exists()
 }
 
 /// Whether a path is, or lies below, a dropped one; a component `*` stands for any name, and `*x` or `x*` for

@@ -1,0 +1,357 @@
+//! The kernel half in place: loaded, attached to an interface, and read.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
+use probe::interface::Interface;
+use probe::loader::maps::{Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
+use probe::loader::{Knobs, LoadError, Object, include_bytes_aligned};
+use probe::packet_socket::PacketSocket;
+use probe::stats::ProgramStats;
+
+use crate::slow::SlowPath;
+use crate::tally::{Exchange, Tally};
+use crate::types::{
+    HTTP_MAX_PORTS, HTTP_OUTCOME_UNKNOWN_EXPIRED, HTTP_STAGES, HTTP_VERDICTS, http_connection, http_counters,
+    http_exchange, http_histogram, http_key, http_series,
+};
+
+static HTTP: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/http.bpf.o"));
+static WRONG_PAIRING: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/http.wrong_pairing.bpf.o"));
+static EMPTY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/empty.bpf.o"));
+
+/// Programs of the kernel half: the entry, then those it tail-calls, by their place in the tail-call map.
+pub const PROGRAMS: [&str; 1 + HTTP_STAGES as usize] =
+    ["http_packet", "http_request", "http_response", "http_forward"];
+
+/// What to watch and with how much memory.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where packets are seen.
+    pub interface: Interface,
+    /// Server ports, one to eight.
+    pub ports: Vec<u16>,
+    /// Connections followed at the same time.
+    pub max_connections: u32,
+    /// Size of each of the two ring buffers: a power of two, at least a page.
+    pub ring_buffer_bytes: u32,
+    /// Whether every finished request is reported one by one.
+    pub exchange_log: bool,
+    /// Whether an empty program runs beside the probe, to show what a hook costs by itself.
+    pub calibrate: bool,
+    /// Use the object with the known pairing mistake. For the lab's negative control only.
+    pub wrong_pairing: bool,
+}
+
+/// Why the probe is not in place.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The kernel half could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The packet socket could not be opened or bound.
+    #[error("cannot open a packet socket on {interface}: {source}; it needs CAP_NET_RAW")]
+    Socket {
+        /// The interface's name.
+        interface: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// More ports than the program can hold, or none.
+    #[error("one to {HTTP_MAX_PORTS} ports can be watched, not {count}")]
+    Ports {
+        /// How many were asked for.
+        count: usize,
+    },
+}
+
+/// A reading of all counters of the kernel half and the user-space path together.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Requests.
+    pub tally: Tally,
+    /// Packets, by `HTTP_VERDICT`.
+    pub verdicts: [u64; HTTP_VERDICTS as usize],
+    /// Runs that no verdict explains; 0 while program statistics are off.
+    pub unaccounted: u64,
+    /// Each program's name and kernel statistics; "empty" is the calibration program.
+    pub programs: Vec<(&'static str, ProgramStats)>,
+    /// Packets the socket could not queue.
+    pub socket_drops: u64,
+    /// Connections now, in the kernel half.
+    pub connections: u64,
+    /// Connections now, in user space.
+    pub slow_connections: u64,
+    /// Methods and statuses seen.
+    pub series: u64,
+}
+
+/// The probe in place. Dropping it detaches it.
+pub struct HttpProbe {
+    config: Config,
+    object: Object,
+    empty: Option<(Object, PacketSocket)>,
+    socket: PacketSocket,
+    counters: PerCpuArray<http_counters>,
+    connections: Hash<http_key, http_connection>,
+    histograms: PerCpuHash<http_series, http_histogram>,
+    segments: RingBuffer,
+    exchanges: RingBuffer,
+    slow: SlowPath,
+    expired: Tally,
+    finished: Vec<Exchange>,
+    runs_at_attach: u64,
+}
+
+impl fmt::Debug for HttpProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpProbe")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+fn attach(object: &mut Object, program: &str, interface: &Interface) -> Result<PacketSocket, AttachError> {
+    let failed = |source| AttachError::Socket {
+        interface: interface.name.clone(),
+        source,
+    };
+    let socket = PacketSocket::open().map_err(failed)?;
+    object.attach(program, &socket)?;
+    socket.bind(interface).map_err(failed)?;
+    Ok(socket)
+}
+
+impl HttpProbe {
+    /// Loads the kernel half and attaches it.
+    ///
+    /// # Errors
+    /// See [`AttachError`]; nothing stays attached then.
+    pub fn attach(config: Config) -> Result<Self, AttachError> {
+        if config.ports.is_empty() || config.ports.len() > HTTP_MAX_PORTS as usize {
+            return Err(AttachError::Ports {
+                count: config.ports.len(),
+            });
+        }
+        let mut ports = [0_u16; HTTP_MAX_PORTS as usize];
+        ports[..config.ports.len()].copy_from_slice(&config.ports);
+        let bounds_ns = HTTP_BOUNDS_SECONDS.map(bound_ns);
+        let flags = [u8::from(config.interface.loopback), u8::from(config.exchange_log)];
+        let (name, bytes) = if config.wrong_pairing {
+            ("http.wrong_pairing.bpf.o", WRONG_PAIRING)
+        } else {
+            ("http.bpf.o", HTTP)
+        };
+        let knobs = Knobs::default()
+            .global("http_ports", bytemuck::cast_slice(&ports))
+            .global("http_bounds_ns", bytemuck::cast_slice(&bounds_ns))
+            .global("http_loopback", &flags[..1])
+            .global("http_exchange_log", &flags[1..])
+            .max_entries("connections", config.max_connections)
+            .max_entries("segments", config.ring_buffer_bytes)
+            .max_entries("exchanges", config.ring_buffer_bytes);
+        let mut object = Object::load(name, bytes, &knobs)?;
+        for program in PROGRAMS {
+            object.verify(program)?;
+        }
+        for (stage, program) in (0..).zip(&PROGRAMS[1..]) {
+            object.set_tail_call("stages", stage, program)?;
+        }
+        let empty = if config.calibrate {
+            let mut empty = Object::load("empty.bpf.o", EMPTY, &Knobs::default())?;
+            empty.verify("empty")?;
+            let socket = attach(&mut empty, "empty", &config.interface)?;
+            Some((empty, socket))
+        } else {
+            None
+        };
+        let runs_at_attach = object.stats(PROGRAMS[0])?.runs;
+        let socket = attach(&mut object, PROGRAMS[0], &config.interface)?;
+        Ok(Self {
+            counters: object.take_map("counters")?,
+            connections: object.take_map("connections")?,
+            histograms: object.take_map("histograms")?,
+            segments: object.take_map("segments")?,
+            exchanges: object.take_map("exchanges")?,
+            config,
+            object,
+            empty,
+            socket,
+            slow: SlowPath::default(),
+            expired: Tally::default(),
+            finished: Vec::new(),
+            runs_at_attach,
+        })
+    }
+
+    /// What it was configured with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sends one frame on the interface and sees whether the program ran. Needs `CAP_NET_RAW`.
+    ///
+    /// # Errors
+    /// The reason in words when it did not.
+    pub fn prove(&self) -> Result<(), String> {
+        let name = &self.config.interface.name;
+        let seen = || {
+            self.verdicts()
+                .map(|verdicts| verdicts.iter().sum::<u64>())
+                .map_err(|error| error.to_string())
+        };
+        let before = seen()?;
+        PacketSocket::send_stimulus(&self.config.interface)
+            .map_err(|error| format!("cannot send the test frame on {name}: {error}"))?;
+        if seen()? > before {
+            Ok(())
+        } else {
+            Err(format!(
+                "the hook on {name} is attached but silent: a test frame did not run it"
+            ))
+        }
+    }
+
+    fn verdicts(&self) -> Result<[u64; HTTP_VERDICTS as usize], MapError> {
+        let mut sums = [0; HTTP_VERDICTS as usize];
+        for cpu in self.counters.get(&0, 0)?.iter() {
+            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
+                *sum += count;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Descriptors that become readable when [`Self::drain`] has something to do.
+    ///
+    /// # Errors
+    /// When this process has too many descriptors open.
+    pub fn descriptors(&self) -> io::Result<[OwnedFd; 2]> {
+        Ok([
+            self.segments.as_fd().try_clone_to_owned()?,
+            self.exchanges.as_fd().try_clone_to_owned()?,
+        ])
+    }
+
+    /// Takes what waits in the ring buffers.
+    pub fn drain(&mut self) {
+        while let Some(item) = self.segments.next() {
+            if let Err(error) = self.slow.event(&item) {
+                tracing::error!("{error}");
+            }
+        }
+        while let Some(item) = self.exchanges.next() {
+            match bytemuck::try_pod_read_unaligned::<http_exchange>(&item) {
+                Ok(exchange) => self.finished.push(Exchange::from(&exchange)),
+                Err(error) => tracing::error!("an exchange of {} bytes makes no sense: {error}", item.len()),
+            }
+        }
+        let slow = self.slow.take_exchanges();
+        if self.config.exchange_log {
+            self.finished.extend(slow);
+        }
+    }
+
+    /// The requests that finished since the last call, in the order in which they ended.
+    pub fn take_exchanges(&mut self) -> Vec<Exchange> {
+        self.drain();
+        let mut finished = std::mem::take(&mut self.finished);
+        finished.sort_unstable();
+        finished
+    }
+
+    /// Gives up on connections nothing was seen of since `before_ns` of the monotonic clock.
+    ///
+    /// # Errors
+    /// When a map cannot be read.
+    pub fn expire(&mut self, before_ns: u64) -> Result<(), MapError> {
+        self.drain();
+        self.slow.expire(before_ns);
+        let mut idle = Vec::new();
+        for entry in self.connections.iter() {
+            let (key, connection) = entry?;
+            if connection.half.iter().all(|half| half.last_ns < before_ns) {
+                idle.push((key, connection));
+            }
+        }
+        for (key, connection) in idle {
+            // A connection that ended meanwhile has settled its requests itself.
+            if self.connections.remove(&key).is_ok() && connection.slow == 0 {
+                let [request, response] = connection.half;
+                let pending = request.count.wrapping_sub(response.count);
+                self.expired
+                    .settle(HTTP_OUTCOME_UNKNOWN_EXPIRED, pending as usize);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// When a map or a program's statistics cannot be read.
+    pub fn read(&mut self) -> Result<Reading, ReadError> {
+        self.drain();
+        let before = self.object.stats(PROGRAMS[0])?;
+        let verdicts = self.verdicts()?;
+        let after = self.object.stats(PROGRAMS[0])?;
+        let mut tally = Tally::default();
+        for cpu in self.counters.get(&0, 0)?.iter() {
+            tally.add_counters(cpu);
+        }
+        let mut series = 0;
+        for entry in self.histograms.iter() {
+            let (key, cpus) = entry?;
+            series += 1;
+            for histogram in cpus.iter() {
+                tally.add_histogram(key.method, key.status, histogram);
+            }
+        }
+        tally.merge(self.slow.tally());
+        tally.merge(&self.expired);
+        let unaccounted = if after.runs == 0 {
+            0
+        } else {
+            let runs = |stats: ProgramStats| stats.runs - self.runs_at_attach;
+            probe::stats::unaccounted(runs(before), verdicts.iter().sum(), runs(after))
+        };
+        let mut programs = Vec::new();
+        for program in PROGRAMS {
+            programs.push((program, self.object.stats(program)?));
+        }
+        if let Some((empty, _)) = &self.empty {
+            programs.push(("empty", empty.stats("empty")?));
+        }
+        let mut connections = 0;
+        for key in self.connections.keys() {
+            key?;
+            connections += 1;
+        }
+        Ok(Reading {
+            tally,
+            verdicts,
+            unaccounted,
+            programs,
+            socket_drops: self.socket.drops()?,
+            connections,
+            slow_connections: self.slow.connections() as u64,
+            series,
+        })
+    }
+}
+
+/// Why counters could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
+    #[error("cannot read a BPF map: {0}")]
+    Map(#[from] MapError),
+    /// A program's statistics.
+    #[error(transparent)]
+    Program(#[from] LoadError),
+    /// The socket's statistics.
+    #[error("cannot read the packet socket's statistics: {0}")]
+    Socket(#[from] io::Error),
+}

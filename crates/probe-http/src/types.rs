@@ -1,0 +1,78 @@
+//! The types shared with the kernel half, from `bpf/http.h` by bindgen. Nothing is declared here a second time; this
+//! module only gives numbers their names.
+
+#![allow(
+    missing_docs,
+    non_camel_case_types,
+    non_upper_case_globals,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from C headers, which hold the documentation"
+)]
+
+include!(concat!(env!("OUT_DIR"), "/types.rs"));
+
+/// Names of `enum http_method`, as OpenTelemetry writes them.
+pub const METHOD_NAMES: [&str; HTTP_METHODS as usize] = [
+    "_OTHER", "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE",
+];
+
+/// Class and reason of each `enum http_verdict`.
+pub const VERDICT_NAMES: [(&str, &str); HTTP_VERDICTS as usize] = [
+    ("filtered", "loopback_duplicate"),
+    ("filtered", "not_ip"),
+    ("filtered", "not_tcp"),
+    ("filtered", "other_port"),
+    ("filtered", "no_payload"),
+    ("filtered", "retransmission"),
+    ("filtered", "midstream"),
+    ("filtered", "opaque"),
+    ("filtered", "upgraded"),
+    ("recorded", "segment"),
+    ("recorded", "handed_over"),
+    ("lost", "fragment"),
+    ("lost", "truncated"),
+    ("lost", "map_full"),
+    ("lost", "ring_full"),
+    ("lost", "internal"),
+];
+
+/// Names of `enum http_unparsed`; the first stands for none.
+pub const UNPARSED_NAMES: [&str; HTTP_UNPARSED_KINDS as usize] = [
+    "none",
+    "tls",
+    "http09",
+    "http2",
+    "request",
+    "response",
+    "unsolicited_response",
+    "incomplete_request",
+];
+
+/// What `enum http_outcome` is exposed as: the family's kind and its label.
+pub const OUTCOME_NAMES: [(&str, &str); HTTP_OUTCOMES as usize] = [
+    ("complete", ""),
+    ("aborted", "client"),
+    ("aborted", "server"),
+    ("unknown", "gap"),
+    ("unknown", "port_reuse"),
+    ("unknown", "expired"),
+    ("unknown", "unparsed_response"),
+    ("unknown", "fifo_full"),
+    ("unknown", "series_full"),
+];
+
+macro_rules! pod {
+    ($($name:ident),+) => {
+        // SAFETY: bytemuck's derive has proven the type plain data without padding.
+        $(unsafe impl probe::loader::maps::Pod for $name {})+
+    };
+}
+pod!(
+    http_key,
+    http_connection,
+    http_series,
+    http_histogram,
+    http_counters
+);

@@ -1,0 +1,98 @@
+//! Histograms with fixed bounds. A bound is inclusive, as Prometheus' `le` is: a value equal to it is below it.
+
+/// Bounds in seconds that OpenTelemetry advises for HTTP server durations.
+pub const HTTP_BOUNDS_SECONDS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+/// A bound as whole nanoseconds, which is what kernel clocks count.
+pub fn bound_ns(seconds: f64) -> u64 {
+    (seconds * 1e9).round() as u64
+}
+
+/// Counts per bucket (not cumulative) with their sum. The last bucket has no upper bound.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Histogram {
+    bounds_seconds: Vec<f64>,
+    buckets: Vec<u64>,
+    sum_ns: u128,
+}
+
+impl Histogram {
+    /// An empty histogram. `bounds_seconds` must increase.
+    pub fn new(bounds_seconds: &[f64]) -> Self {
+        Self {
+            bounds_seconds: bounds_seconds.to_vec(),
+            buckets: vec![0; bounds_seconds.len() + 1],
+            sum_ns: 0,
+        }
+    }
+
+    /// Adds one value.
+    pub fn record_ns(&mut self, value_ns: u64) {
+        let at = self
+            .bounds_seconds
+            .partition_point(|bound| bound_ns(*bound) < value_ns);
+        self.buckets[at] += 1;
+        self.sum_ns += u128::from(value_ns);
+    }
+
+    /// Adds counts that were made elsewhere with the same bounds. Counts beyond the known buckets are left out.
+    pub fn add(&mut self, buckets: &[u64], sum_ns: u128) {
+        for (mine, theirs) in self.buckets.iter_mut().zip(buckets) {
+            *mine += theirs;
+        }
+        self.sum_ns += sum_ns;
+    }
+
+    /// Adds another histogram of the same bounds.
+    pub fn merge(&mut self, other: &Self) {
+        self.add(&other.buckets, other.sum_ns);
+    }
+
+    /// How many values there are.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// Their sum in seconds.
+    pub fn sum_seconds(&self) -> f64 {
+        self.sum_ns as f64 / 1e9
+    }
+
+    /// Upper bound in seconds and own count of each bucket; the last bound is infinite.
+    pub fn buckets(&self) -> Vec<(f64, u64)> {
+        self.bounds_seconds
+            .iter()
+            .copied()
+            .chain([f64::INFINITY])
+            .zip(self.buckets.iter().copied())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket() {
+        let mut histogram = Histogram::new(&HTTP_BOUNDS_SECONDS);
+        for value_ns in [0, 5_000_000, 5_000_001, 10_000_000_000, 10_000_000_001] {
+            histogram.record_ns(value_ns);
+        }
+        let counts: Vec<u64> = histogram.buckets().iter().map(|bucket| bucket.1).collect();
+        assert_eq!(counts[0], 2);
+        assert_eq!(counts[1], 1);
+        assert_eq!(counts[13], 1);
+        assert_eq!(counts[14], 1);
+        assert_eq!(histogram.count(), 5);
+    }
+
+    #[test]
+    fn every_bound_is_exact_in_nanoseconds() {
+        for bound in HTTP_BOUNDS_SECONDS {
+            assert_eq!(bound_ns(bound) as f64 / 1e9, bound);
+        }
+    }
+}

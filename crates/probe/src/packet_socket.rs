@@ -1,0 +1,127 @@
+//! A packet socket that carries a filter program. It never receives: the program refuses every packet, so that the
+//! kernel copies nothing. What it is for is running the program once per packet of one interface.
+
+use std::io;
+use std::mem::size_of;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::libc;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+use crate::interface::Interface;
+
+/// An `AF_PACKET` socket, unbound until its filter is in place.
+#[derive(Debug)]
+pub struct PacketSocket {
+    fd: OwnedFd,
+    drops: u64,
+}
+
+impl PacketSocket {
+    /// Opens a socket that sees nothing yet. Cooked (`SOCK_DGRAM`), so that a filter starts at the network header
+    /// whatever the link layer is.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_NET_RAW`.
+    pub fn open() -> io::Result<Self> {
+        // Protocol 0: a packet that arrives before the filter is attached must not be queued.
+        let fd = socket(
+            AddressFamily::Packet,
+            SockType::Datagram,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )?;
+        Ok(Self { fd, drops: 0 })
+    }
+
+    /// Starts the flow of packets, in both directions, from one interface.
+    ///
+    /// # Errors
+    /// Those of `bind(2)`.
+    pub fn bind(&self, interface: &Interface) -> io::Result<()> {
+        // SAFETY: all-zero bytes are a valid `sockaddr_ll`, which is made of integers.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        address.sll_ifindex = interface.socket_index();
+        // SAFETY: the pointer is to a live `sockaddr_ll` and the length is its size.
+        let result = unsafe {
+            libc::bind(
+                self.fd.as_raw_fd(),
+                (&raw const address).cast(),
+                size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+            )
+        };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+
+    /// Sends one empty frame of a protocol that is reserved for experiments and that nobody answers, to show that a
+    /// program on this interface runs.
+    ///
+    /// # Errors
+    /// `ENETDOWN` while the interface is down, and those of `sendto(2)`.
+    pub fn send_stimulus(interface: &Interface) -> io::Result<()> {
+        const LOCAL_EXPERIMENTAL: u16 = 0x88b5;
+        let sender = Self::open()?;
+        // SAFETY: all-zero bytes are a valid `sockaddr_ll`, which is made of integers.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = LOCAL_EXPERIMENTAL.to_be();
+        address.sll_ifindex = interface.socket_index();
+        address.sll_halen = 6;
+        let payload = [0_u8; 46];
+        // SAFETY: both pointers are to live values and go with their sizes.
+        let sent = unsafe {
+            libc::sendto(
+                sender.fd.as_raw_fd(),
+                payload.as_ptr().cast(),
+                payload.len(),
+                0,
+                (&raw const address).cast(),
+                size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+            )
+        };
+        if sent < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Packets the socket could not queue, since it was opened. The kernel forgets its number when it is read.
+    ///
+    /// # Errors
+    /// Those of `getsockopt(2)`.
+    pub fn drops(&mut self) -> io::Result<u64> {
+        let mut statistics = libc::tpacket_stats {
+            tp_packets: 0,
+            tp_drops: 0,
+        };
+        let mut length = size_of::<libc::tpacket_stats>() as libc::socklen_t;
+        // SAFETY: the kernel writes at most `length` bytes into the live struct of exactly that size.
+        let result = unsafe {
+            libc::getsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut statistics).cast(),
+                &raw mut length,
+            )
+        };
+        if result != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        self.drops += u64::from(statistics.tp_drops);
+        Ok(self.drops)
+    }
+}
+
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

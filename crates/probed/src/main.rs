@@ -1,0 +1,129 @@
+//! `probed`, the probe daemon: reads a manifest, attaches its probes, serves what they count. Tests nothing and knows
+//! no lab.
+
+mod daemon;
+mod endpoints;
+mod exchange_log;
+mod manifest;
+mod privileges;
+mod service;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::service::Format;
+
+/// Usage or configuration is wrong.
+const EXIT_CONFIGURATION: u8 = 2;
+/// The machine does not let it run.
+const EXIT_UNAVAILABLE: u8 = 69;
+
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about = "Service-level indicators out of the kernel, with no change to the application"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Attach the probes of a manifest and serve their metrics until SIGTERM or SIGINT.
+    Run {
+        /// The manifest.
+        #[arg(long, value_name = "FILE")]
+        manifest: PathBuf,
+        /// Where to serve /metrics, /ready and /healthz.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+        listen: SocketAddr,
+    },
+    /// Attach, wait, print all metrics once, detach.
+    Once {
+        /// The manifest.
+        #[arg(long, value_name = "FILE")]
+        manifest: PathBuf,
+        /// How long to watch; SIGTERM and SIGINT end it early.
+        #[arg(long = "for", value_name = "SECONDS")]
+        seconds: f64,
+        /// What to print.
+        #[arg(long, value_enum, default_value_t = FormatArgument::Prometheus)]
+        format: FormatArgument,
+    },
+    /// Say whether a manifest is valid, without attaching anything.
+    Check {
+        /// The manifest.
+        #[arg(value_name = "FILE")]
+        manifest: PathBuf,
+    },
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatArgument {
+    Prometheus,
+    Openmetrics,
+}
+
+impl From<FormatArgument> for Format {
+    fn from(format: FormatArgument) -> Self {
+        match format {
+            FormatArgument::Prometheus => Self::Prometheus,
+            FormatArgument::Openmetrics => Self::OpenMetrics,
+        }
+    }
+}
+
+fn execute(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Run { manifest, listen } => daemon::run(manifest::read(&manifest)?, listen),
+        Command::Once {
+            manifest,
+            seconds,
+            format,
+        } => {
+            let watch = Duration::try_from_secs_f64(seconds)
+                .map_err(|error| manifest::ManifestError::Usage(format!("--for {seconds}: {error}")))?;
+            daemon::once(manifest::read(&manifest)?, watch, format.into())
+        }
+        Command::Check { manifest } => {
+            let probes = manifest::read(&manifest)?;
+            println!("{}: {} valid", manifest.display(), probes.len());
+            Ok(())
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "probed", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+    match execute(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("probed: {error:#}");
+            let is_configuration = error.is::<manifest::ManifestError>();
+            ExitCode::from(if is_configuration {
+                EXIT_CONFIGURATION
+            } else {
+                EXIT_UNAVAILABLE
+            })
+        }
+    }
+}

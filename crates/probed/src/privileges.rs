@@ -1,0 +1,43 @@
+//! What the daemon may still do once its probes are attached: almost nothing.
+//!
+//! | capability | needed for | kept after attach |
+//! |---|---|---|
+//! | `CAP_BPF` | creating maps, loading programs | only where the kernel wants it for map reads (before 5.19 with `kernel.unprivileged_bpf_disabled`) |
+//! | `CAP_PERFMON` | loading without the costlier code the verifier adds for unprivileged programs | no |
+//! | `CAP_NET_RAW` | the packet socket | no |
+//! | `CAP_SYS_ADMIN` | turning program statistics on; all of the above before 5.8 | no |
+//! | `CAP_SYS_RESOURCE` | raising `RLIMIT_MEMLOCK` before 5.11 | no |
+
+use caps::{CapSet, Capability, CapsHashSet};
+
+/// Gives up every capability, for good, but those `can_read` turns out to need.
+///
+/// # Errors
+/// When the kernel refuses, which it does not for one's own capabilities.
+pub fn drop_all(mut can_read: impl FnMut() -> bool) -> anyhow::Result<Vec<Capability>> {
+    set_no_new_privileges()?;
+    caps::clear(None, CapSet::Ambient)?;
+    caps::clear(None, CapSet::Inheritable)?;
+    // Giving up the effective set can be undone, the permitted set cannot: try before deciding.
+    caps::clear(None, CapSet::Effective)?;
+    let mut kept = CapsHashSet::new();
+    if !can_read() {
+        kept.insert(Capability::CAP_BPF);
+    }
+    // Left in the bounding set: it limits what an exec may gain, and no_new_privs already forbids any gain.
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    kept.retain(|capability| permitted.contains(capability));
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)?;
+    Ok(kept.into_iter().collect())
+}
+
+fn set_no_new_privileges() -> anyhow::Result<()> {
+    // SAFETY: this prctl takes integers only and touches no memory of the process.
+    let result = unsafe { nix::libc::prctl(nix::libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error().into())
+    }
+}
