@@ -301,6 +301,16 @@ static __always_inline int on_response_event(struct context *c, int event)
 	return STEP_CONTINUE;
 }
 
+// `bytes`, not zero, as a number from 1 to `limit`, a power of two. The verifiers of 5.10 and 6.1 learn nothing
+// from a comparison with zero, so both bounds come from arithmetic.
+static __always_inline __u32 within(__u32 bytes, __u32 limit)
+{
+	__u32 last = bytes - 1;
+
+	asm volatile("" : "+r"(last)); // or the compiler folds the bounds away again
+	return (last & (limit - 1)) + 1;
+}
+
 // Copies the next payload bytes to where they can be indexed.
 static __always_inline int load_window(struct context *c, __u32 position)
 {
@@ -308,9 +318,9 @@ static __always_inline int load_window(struct context *c, __u32 position)
 
 	if (bytes > HTTP_WINDOW_BYTES)
 		bytes = HTTP_WINDOW_BYTES;
-	asm volatile("" : "+r"(bytes));
-	if (bytes == 0 || bytes > HTTP_WINDOW_BYTES)
+	if (!bytes)
 		return -1;
+	bytes = within(bytes, HTTP_WINDOW_BYTES);
 	if (bpf_skb_load_bytes(c->skb, c->packet->tcp.payload_offset + position, c->packet->window, bytes))
 		return -1;
 	c->packet->window_start = position;
@@ -503,7 +513,8 @@ static __always_inline int forward(struct context *c, __u32 direction)
 		asm volatile("" : "+r"(bytes)); // keeps the bound where the verifier sees it
 		if (bytes > HTTP_EVENT_BYTES)
 			return HTTP_LOST_INTERNAL;
-		if (bytes && bpf_skb_load_bytes(c->skb, packet->tcp.payload_offset + offset, segment->data, bytes))
+		if (bytes && bpf_skb_load_bytes(c->skb, packet->tcp.payload_offset + offset, segment->data,
+						within(bytes, HTTP_EVENT_BYTES)))
 			return HTTP_LOST_TRUNCATED;
 		segment->event.sequence = packet->tcp.sequence + offset;
 		segment->event.data_bytes = bytes;

@@ -34,6 +34,8 @@ use crate::{
 
 /// Wall time that a boot and its stage may take.
 const BOOT_PATIENCE: Duration = Duration::from_secs(300);
+/// Boots that are tried for one checkpoint. One in five is thrown away, so ten fail once in ten million.
+const BOOTS: u32 = 10;
 /// Free bytes below which saving is not even tried: a template of a booted guest has a fifth of its memory.
 const NEEDED_BYTES: u64 = 400 << 20;
 
@@ -141,8 +143,19 @@ pub async fn get(
         }
     }
     progress.step(&subject, "booting for a checkpoint");
-    make(cache, ingredients, &folder, progress, cancel).await?;
-    open(&folder, key, false)
+    for _ in 0..BOOTS {
+        if make(cache, ingredients, &folder, progress, cancel).await? {
+            return open(&folder, key, false);
+        }
+        progress.step(
+            &subject,
+            "booting for a checkpoint again: QEMU's clock ran on after the stop",
+        );
+    }
+    Err(Error::Qemu {
+        what: format!("its clock ran on after the guest's stop in {BOOTS} boots of {BOOTS}"),
+        words: "this QEMU cannot make exact checkpoints".into(),
+    })
 }
 
 fn open(folder: &Path, key: String, was_cached: bool) -> Result<Checkpoint> {
@@ -176,13 +189,14 @@ async fn verify(folder: &Path) -> Result<(), String> {
         .map_err(|error| error.to_string())?
 }
 
+/// Makes a checkpoint; false when QEMU did not stop where the guest did (see [`crate::state`]).
 async fn make(
     cache: &Cache,
     ingredients: &Ingredients<'_>,
     folder: &Path,
     progress: &Progress,
     cancel: &CancellationToken,
-) -> Result<()> {
+) -> Result<bool> {
     let checkpoints = cache.folder("checkpoints")?;
     if free_bytes(&checkpoints) < NEEDED_BYTES {
         return Err(Error::DiskFull {
@@ -221,10 +235,15 @@ async fn make(
     }
     progress.step(&ingredients.kernel.label(), "saving the checkpoint");
     qemu.save_state(&made.join("state")).await?;
-    state::set_time(&made.join("state"), qemu.stop_time()?)?;
+    let stop_time = qemu.stop_time()?;
     qemu.kill().await;
+    if let Some(jump_ns) = state::jump_after_stop(&made.join("state"), stop_time)? {
+        tracing::debug!(jump_ns, "the clock ran on after the stop");
+        return Ok(false);
+    }
     seal(&made, ingredients).await?;
-    fs::rename(&made, folder).at("keeping", folder)
+    fs::rename(&made, folder).at("keeping", folder)?;
+    Ok(true)
 }
 
 /// Waits until the guest stops itself; anything else that it does is an error.

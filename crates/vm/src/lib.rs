@@ -24,6 +24,7 @@ pub mod kvm;
 mod lock;
 pub mod machine;
 mod modules;
+mod processor;
 mod progress;
 pub mod qemu;
 pub mod rootfs;

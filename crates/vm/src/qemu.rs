@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use nix::sys::signal::Signal;
+use nix::{sched::sched_setaffinity, sys::signal::Signal, unistd::Pid};
 use qapi::{
     futures::{QapiService, QmpStreamTokio},
     qmp,
@@ -28,6 +28,7 @@ use crate::{
     Error, IoContext, Result,
     digest::sha256_file,
     machine::{MINIMUM_QEMU, Machine, RECOMMENDED_QEMU, version_at_least},
+    processor::Processor,
 };
 
 /// The environment variable that names another QEMU.
@@ -145,6 +146,7 @@ pub struct Qemu {
     notices: mpsc::UnboundedReceiver<Notice>,
     window: File,
     words: PathBuf,
+    _processor: Option<Processor>,
     /// When the process was started.
     pub started: Instant,
 }
@@ -163,9 +165,15 @@ impl Qemu {
             // A Ctrl-C in the terminal goes to the whole foreground group; this process is ended by us instead.
             .process_group(0)
             .kill_on_drop(true);
-        // SAFETY: prctl(2) is async-signal-safe and changes only the child; nothing is allocated in between.
+        let processor = Processor::take();
+        let processors = processor.as_ref().map(Processor::set);
+        // SAFETY: prctl(2) and sched_setaffinity(2) are async-signal-safe and change only the child; nothing is
+        // allocated in between.
         unsafe {
-            command.pre_exec(|| {
+            command.pre_exec(move || {
+                if let Some(processors) = &processors {
+                    sched_setaffinity(Pid::from_raw(0), processors)?;
+                }
                 // Whatever ends us, even SIGKILL, ends QEMU.
                 nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(Into::into)
             });
@@ -201,6 +209,7 @@ impl Qemu {
             notices,
             window,
             words,
+            _processor: processor,
             started,
         })
     }

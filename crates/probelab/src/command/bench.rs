@@ -164,11 +164,11 @@ fn cost(record: &Record) -> Result<Cost> {
         "probelab_program_run_time_seconds_total",
         "probelab_program_runs_total",
     );
-    let packets = sum(runs, Some("http_filter"));
+    let packets = sum(runs, Some("http_packet"));
     let requests = sum("http_server_request_duration_seconds_count", None);
     let per_run = |program| sum(time, Some(program)) * 1e9 / sum(runs, Some(program));
-    let empty = per_run("empty_filter");
-    let net = per_run("http_filter") - empty;
+    let empty = per_run("empty");
+    let net = per_run("http_packet") - empty;
     if !net.is_finite() || requests < 1.0 {
         return Err(miette!(
             "the run has no program statistics or no requests: is kernel.bpf_stats_enabled set?"

@@ -1,0 +1,76 @@
+//! Running the command line under test.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses a part of it; a test may panic"
+)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// `probelab` with plain output; `arguments` are separated by spaces.
+pub fn probelab(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_probelab"));
+    command
+        .args(arguments.split_whitespace())
+        .current_dir(root())
+        .env("NO_COLOR", "1")
+        .env("COLUMNS", "200");
+    command
+}
+
+/// What a finished command said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// Exit code; -1 when a signal ended it.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error with line breaks and box drawing taken out, for searching.
+    pub error: String,
+}
+
+/// Runs a command to its end.
+pub fn said(command: &mut Command) -> Said {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let error = String::from_utf8_lossy(&stderr).into_owned();
+    let words: Vec<&str> = error.split_whitespace().filter(|word| *word != "│").collect();
+    Said {
+        code: status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&stdout).into_owned(),
+        error: words.join(" "),
+    }
+}
+
+/// Asserts an exit code and words of standard error.
+#[track_caller]
+pub fn assert_error(said: &Said, code: i32, words: &[&str]) {
+    assert_eq!(said.code, code, "{said:?}");
+    for words in words {
+        assert!(said.error.contains(words), "`{words}` is not in: {}", said.error);
+    }
+}
+
+/// A scenario folder with these files.
+pub fn scenario(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().prefix("scenario-").tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}

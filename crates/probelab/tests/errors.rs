@@ -1,0 +1,173 @@
+//! Bad input and bad surroundings: each gives a clear error with the documented exit code, and loses nothing.
+//! Nothing here starts a machine.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::{fs, os::unix::fs::PermissionsExt};
+
+use common::{assert_error, probelab, said, scenario};
+
+#[test]
+fn a_missing_qemu_is_named_with_the_way_to_get_it() {
+    let said = said(probelab("run canary").env("PROBELAB_QEMU", "/nowhere/qemu"));
+    assert_error(
+        &said,
+        69,
+        &["`/nowhere/qemu` was not found", "ci/bootstrap", "8.2 or newer"],
+    );
+}
+
+#[test]
+fn a_qemu_that_is_too_old_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let qemu = folder.path().join("qemu");
+    fs::write(
+        &qemu,
+        "#!/bin/sh\necho 'QEMU emulator version 7.2.22 (some build)'\n",
+    )
+    .unwrap();
+    fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = said(probelab("run canary").env("PROBELAB_QEMU", &qemu));
+    assert_error(
+        &said,
+        69,
+        &["QEMU 7.2.22 is too old: 8.2 or newer is needed", "ci/bootstrap"],
+    );
+}
+
+#[test]
+fn an_unknown_kernel_names_the_known_ones() {
+    let said = said(&mut probelab("run canary --kernel 4.19"));
+    assert_error(
+        &said,
+        2,
+        &[
+            "no kernel matches `4.19`",
+            "there are: 5.10, 6.1, 6.12, 6.18, 7.2",
+        ],
+    );
+}
+
+#[test]
+fn an_unknown_scenario_names_the_known_ones() {
+    let said = said(&mut probelab("run http-latnecy"));
+    assert_error(&said, 2, &["no scenario `http-latnecy`", "http-latency"]);
+}
+
+const GOOD: &str = r#"
+about = "a test"
+deadline_guest_seconds = 10
+deadline_wall_seconds = 30
+cpus = 1
+
+[[load]]
+name = "say"
+command = ["echo", "a 1"]
+
+[[oracle]]
+name = "said"
+kind = "openmetrics"
+output = "load.say"
+
+[[expect]]
+name = "one"
+kind = "value"
+of = { source = "said", series = "a" }
+is = 1
+"#;
+
+#[test]
+fn an_unknown_key_is_an_error_with_line_and_column() {
+    let folder = scenario(&[("scenario.toml", &GOOD.replace("cpus = 1", "cpus = 1\ncups = 1"))]);
+    let said = said(probelab("run").arg(folder.path()));
+    assert_error(&said, 2, &["scenario.toml:6:1", "unknown field `cups`"]);
+}
+
+#[test]
+fn an_unknown_source_of_an_expectation_is_an_error_with_its_place() {
+    let folder = scenario(&[(
+        "scenario.toml",
+        &GOOD.replace("source = \"said\"", "source = \"siad\""),
+    )]);
+    let said = said(probelab("run").arg(folder.path()));
+    assert_error(&said, 2, &["scenario.toml:19:", "siad", "said"]);
+}
+
+#[test]
+fn a_file_that_a_scenario_names_and_that_is_not_there_is_an_error() {
+    let text = GOOD.replace(
+        "command = [\"echo\", \"a 1\"]",
+        "command = [\"echo\", \"a 1\"]\nfiles = [\"no.py\"]",
+    );
+    let folder = scenario(&[("scenario.toml", &text)]);
+    let said = said(probelab("run").arg(folder.path()));
+    assert_error(&said, 2, &["no.py", "not in its folder"]);
+}
+
+#[test]
+fn no_network_is_said_and_an_empty_cache_stays_whole() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut command = probelab("kernels fetch 6.12 --mirror http://127.0.0.1:9/debian");
+    let said = said(command.env("PROBELAB_CACHE", cache.path()));
+    assert_error(
+        &said,
+        69,
+        &["the package mirror could not be read", "--mirror URL"],
+    );
+    let kernels = fs::read_dir(cache.path().join("kernels")).map_or(0, Iterator::count);
+    assert_eq!(kernels, 0, "something half-made was kept");
+}
+
+#[test]
+fn a_stored_kernel_with_other_bytes_is_refused() {
+    let cache = tempfile::tempdir().unwrap();
+    let list = said(probelab("kernels list --json").env("PROBELAB_CACHE", cache.path()));
+    let rows: serde_json::Value = serde_json::from_str(&list.out).unwrap();
+    let key = rows[0]["sha256"].as_str().unwrap();
+    let folder = cache.path().join("kernels").join(&key[..32]);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("vmlinuz"), "not a kernel").unwrap();
+    let said = said(probelab("kernels fetch 5.10").env("PROBELAB_CACHE", cache.path()));
+    assert_error(
+        &said,
+        69,
+        &[
+            "the stored image of kernel 5.10",
+            "is not what it should be: sha256",
+            "delete",
+        ],
+    );
+    assert!(
+        folder.join("vmlinuz").exists(),
+        "the damaged copy is evidence and stays"
+    );
+}
+
+#[test]
+fn a_mistake_in_the_lock_has_a_place() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("vm")).unwrap();
+    fs::write(folder.path().join("vm/kernels.toml"), "kernel = []\n").unwrap();
+    fs::write(
+        folder.path().join("vm/kernels.lock"),
+        "[[kernel]]\nseries = \"1\"\npakage = \"x\"\n",
+    )
+    .unwrap();
+    let said = said(probelab("kernels list --root").arg(folder.path()));
+    assert_error(&said, 2, &["kernels.lock", "unknown field `pakage`", ":3:1"]);
+}
+
+#[test]
+fn a_folder_that_is_no_checkout_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = said(probelab("list --root").arg(folder.path()));
+    assert_error(&said, 2, &["is not a Probelab folder"]);
+}
+
+#[test]
+fn an_unknown_kind_of_the_cache_is_an_error() {
+    let said = said(&mut probelab("cache prune --kind chekpoints"));
+    assert_error(&said, 2, &["nothing of kind `chekpoints`", "checkpoints"]);
+}
