@@ -10,8 +10,12 @@ pub fn loopback() -> Result<()> {
 
 /// Creates a veth pair, its far end in a namespace when one is named.
 pub fn create(link: &Link) -> Result<()> {
+    let mtu = link
+        .mtu_bytes
+        .map(|bytes| format!(" mtu {bytes}"))
+        .unwrap_or_default();
     ip(&format!(
-        "link add {} type veth peer name {}",
+        "link add {}{mtu} type veth peer name {}{mtu}",
         link.name, link.peer
     ))?;
     configure("", &link.name, &link.address)?;

@@ -82,7 +82,11 @@ is = 1
 fn an_unknown_key_is_an_error_with_line_and_column() {
     let folder = scenario(&[("scenario.toml", &GOOD.replace("cpus = 1", "cpus = 1\ncups = 1"))]);
     let said = said(probelab("run").arg(folder.path()));
-    assert_error(&said, 2, &["scenario.toml:6:1", "unknown field `cups`"]);
+    assert_error(
+        &said,
+        2,
+        &["scenario.toml:6:1", "unknown key `cups`", "did you mean `cpus`"],
+    );
 }
 
 #[test]

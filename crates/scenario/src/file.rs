@@ -173,6 +173,7 @@ pub(crate) struct Link {
     #[serde(default)]
     pub(crate) peer_address: Vec<Spanned<String>>,
     pub(crate) namespace: Option<String>,
+    pub(crate) mtu_bytes: Option<u32>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

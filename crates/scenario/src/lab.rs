@@ -141,6 +141,7 @@ impl Scenario {
             peer: link.peer.get_ref().clone(),
             peer_address: texts(&link.peer_address),
             namespace: link.namespace.clone(),
+            mtu_bytes: link.mtu_bytes,
         };
         self.file.links.iter().map(link).collect()
     }

@@ -86,6 +86,8 @@ pub struct Link {
     pub peer_address: Vec<String>,
     /// Namespace of the other side; created when it does not exist.
     pub namespace: Option<String>,
+    /// Largest packet of both sides in bytes; the kernel's default otherwise.
+    pub mtu_bytes: Option<u32>,
 }
 
 /// A program to start.
