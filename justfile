@@ -21,4 +21,8 @@ test:
 test-vm: build
     target/release/probelab doctor
     target/release/probelab --allow-drift run all --kernel all
-    cargo nextest run --locked -p probelab --run-ignored only --no-fail-fast
+    PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --locked -p probelab --run-ignored only --no-fail-fast
+
+# What the lab and the HTTP probe cost: start-up, digests, instructions.
+bench: build
+    target/release/probelab --allow-drift bench vm

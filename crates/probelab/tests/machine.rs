@@ -150,7 +150,7 @@ fn a_full_disk_keeps_nothing_half_made() {
     let script = format!(
         "mount -t tmpfs -o size=64m lab {0} && {1} --root {2} --allow-drift -q run canary --kernel 5.10; code=$?; ls -A {0}; exit $code",
         checkpoints.display(),
-        env!("CARGO_BIN_EXE_probelab"),
+        common::program().display(),
         root().display()
     );
     let mut command = std::process::Command::new("unshare");

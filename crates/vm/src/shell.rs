@@ -1,10 +1,14 @@
 //! A prompt in the guest: the console of a restored machine on this terminal.
 
-use std::time::Duration;
+use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::UnixStream,
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::Semaphore,
 };
 use wire::{Lane, pack};
 
@@ -17,6 +21,8 @@ use crate::{
     run::{Lab, Request},
 };
 
+/// The prompt of the guest's shell (crate `guest`, module `job`).
+const PROMPT: &[u8] = b"guest# ";
 /// How long the last words of a guest that ended may still be on their way.
 const DRAIN: Duration = Duration::from_millis(200);
 
@@ -62,28 +68,14 @@ pub async fn run(lab: &Lab, kernel: &Kernel, request: &Request) -> Result<()> {
 }
 
 async fn connect(qemu: &mut Qemu, stream: UnixStream, lab: &Lab) -> Result<()> {
-    let (mut from_guest, mut to_guest) = stream.into_split();
-    let output = tokio::spawn(async move {
-        let mut stdout = tokio::io::stdout();
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = from_guest.read(&mut buffer).await {
-            if stdout.write_all(&buffer[..count]).await.is_err() || stdout.flush().await.is_err() {
-                break;
-            }
-        }
-    });
-    let input = tokio::spawn(async move {
-        let mut stdin = tokio::io::stdin();
-        let mut buffer = [0; 256];
-        while let Ok(count @ 1..) = stdin.read(&mut buffer).await {
-            if to_guest.write_all(&buffer[..count]).await.is_err() {
-                return;
-            }
-        }
-        // The end of the input ends the shell, as on any terminal.
-        let _ = to_guest.write_all(b"\nexit\n").await;
-        std::future::pending::<()>().await;
-    });
+    let (from_guest, to_guest) = stream.into_split();
+    let prompts = Arc::new(Semaphore::new(0));
+    let output = tokio::spawn(show(from_guest, prompts.clone()));
+    let input = if std::io::stdin().is_terminal() {
+        tokio::spawn(type_keys(to_guest))
+    } else {
+        tokio::spawn(type_lines(to_guest, prompts))
+    };
     let ended = loop {
         tokio::select! {
             notice = qemu.notice() => match notice {
@@ -94,8 +86,58 @@ async fn connect(qemu: &mut Qemu, stream: UnixStream, lab: &Lab) -> Result<()> {
         }
     };
     input.abort();
+    // Whatever it still had to say was said, or the terminal is gone.
     let _ = tokio::time::timeout(DRAIN, output).await;
     ended
+}
+
+/// Passes the guest's words on and counts its prompts.
+async fn show(mut from_guest: OwnedReadHalf, prompts: Arc<Semaphore>) {
+    let mut stdout = tokio::io::stdout();
+    let mut buffer = [0; 4096];
+    let mut line: Vec<u8> = Vec::new();
+    while let Ok(count @ 1..) = from_guest.read(&mut buffer).await {
+        for byte in &buffer[..count] {
+            line.push(*byte);
+            if line.ends_with(PROMPT) {
+                prompts.add_permits(1);
+                line.clear();
+            } else if *byte == b'\n' {
+                line.clear();
+            }
+        }
+        if stdout.write_all(&buffer[..count]).await.is_err() || stdout.flush().await.is_err() {
+            break;
+        }
+    }
+}
+
+/// Keys of a terminal go to the guest as they come.
+async fn type_keys(mut to_guest: OwnedWriteHalf) {
+    let mut stdin = tokio::io::stdin();
+    let mut buffer = [0; 256];
+    while let Ok(count @ 1..) = stdin.read(&mut buffer).await {
+        if to_guest.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Lines of a file or pipe go to the guest one per prompt, because a shell that starts throws away what was typed
+/// before; the end of the input ends the shell.
+async fn type_lines(mut to_guest: OwnedWriteHalf, prompts: Arc<Semaphore>) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    loop {
+        let line = lines.next_line().await.ok().flatten();
+        let Ok(permit) = prompts.acquire().await else {
+            return;
+        };
+        permit.forget();
+        let text = line.as_deref().unwrap_or("exit");
+        if to_guest.write_all(format!("{text}\n").as_bytes()).await.is_err() || line.is_none() {
+            return;
+        }
+    }
 }
 
 /// A terminal in raw mode; restored when dropped. Nothing when standard input is no terminal.

@@ -19,9 +19,15 @@ pub fn root() -> PathBuf {
         .unwrap()
 }
 
+/// The program under test: the one that was built with the tests, or a faster build of the same source.
+pub fn program() -> PathBuf {
+    std::env::var_os("PROBELAB_TEST_PROGRAM")
+        .map_or_else(|| env!("CARGO_BIN_EXE_probelab").into(), PathBuf::from)
+}
+
 /// `probelab` with plain output; `arguments` are separated by spaces.
 pub fn probelab(arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_probelab"));
+    let mut command = Command::new(program());
     command
         .args(arguments.split_whitespace())
         .current_dir(root())
