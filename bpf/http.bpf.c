@@ -11,19 +11,21 @@
 #include <linux/if_packet.h>
 #include <linux/in.h>
 
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "http.h"
 #include "http_parser.h"
+#include "kernel.h"
 #include "packet.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 // Zero ends the list.
 const volatile __u16 http_ports[HTTP_MAX_PORTS];
-// A loopback interface shows each packet twice, when sent and when received. Only the sending side runs under the
-// socket's lock, so that it alone keeps a direction's packets in order and on one CPU at a time.
+// A loopback interface shows each packet twice, when sent and when received; the received one carries the kernel's
+// own stamp.
 const volatile __u8 http_loopback;
 const volatile __u8 http_exchange_log;
 const volatile __u64 http_bounds_ns[HTTP_BOUNDS];
@@ -57,6 +59,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct http_packet);
 } packets SEC(".maps");
+
+// CLOCK_REALTIME minus CLOCK_MONOTONIC in nanoseconds, kept current by user space.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} clock_offset SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -711,12 +721,29 @@ static __always_inline int has_nothing_to_say(struct packet *tcp)
 #endif
 }
 
+// When the packet arrived, on the monotonic clock. An interrupt between the kernel's receive path and this program
+// would be counted as the peer's time, so the kernel's own stamp is taken where there is a fresh one. Packets on their
+// way out carry none, or a departure time; their moment is now.
+static __always_inline __u64 arrival_ns(struct __sk_buff *skb)
+{
+	struct sk_buff *kernel = (void *)skb; // at run time the context is the kernel's own structure
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u64 stamp_ns = 0;
+	__u32 zero = 0;
+	__u64 *offset_ns = bpf_map_lookup_elem(&clock_offset, &zero);
+
+	if (!offset_ns || !*offset_ns || bpf_core_read(&stamp_ns, sizeof(stamp_ns), &kernel->tstamp))
+		return now_ns;
+	stamp_ns -= *offset_ns;
+	return now_ns - stamp_ns < HTTP_FRESH_STAMP_NS ? stamp_ns : now_ns;
+}
+
 // Sorts one packet: a verdict, or the number of the direction that has to look at it minus HTTP_DIRECTIONS.
 static __always_inline int sort(struct __sk_buff *skb, struct http_packet *packet)
 {
 	int direction;
 
-	if (http_loopback && skb->pkt_type != PACKET_OUTGOING)
+	if (http_loopback && skb->pkt_type == PACKET_OUTGOING)
 		return HTTP_FILTERED_LOOPBACK_DUPLICATE;
 	switch (packet_parse(skb, &packet->tcp)) {
 	case PACKET_TCP:
@@ -736,7 +763,7 @@ static __always_inline int sort(struct __sk_buff *skb, struct http_packet *packe
 	if (has_nothing_to_say(&packet->tcp))
 		return HTTP_FILTERED_NO_PAYLOAD;
 	fill_key(packet, direction);
-	packet->now_ns = bpf_ktime_get_ns();
+	packet->now_ns = arrival_ns(skb);
 	packet->position = 0;
 	packet->window_start = 0;
 	packet->window_bytes = 0;

@@ -9,6 +9,8 @@
 
 // Requests of one connection that may wait for their response before the connection moves to user space.
 #define HTTP_FIFO_SLOTS 8
+// A receive stamp older than this, or from the future, is not believed: the clock was set. Nanoseconds.
+#define HTTP_FRESH_STAMP_NS 1000000
 // Server ports one probe watches.
 #define HTTP_MAX_PORTS 8
 // Pairs of method and status counted apart.

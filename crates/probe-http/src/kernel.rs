@@ -3,10 +3,13 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 
 use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
 use probe::interface::Interface;
-use probe::loader::maps::{Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
+use probe::loader::maps::{Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
 use probe::loader::{Knobs, LoadError, Object, include_bytes_aligned};
 use probe::packet_socket::PacketSocket;
 use probe::stats::ProgramStats;
@@ -95,6 +98,7 @@ pub struct HttpProbe {
     empty: Option<(Object, PacketSocket)>,
     socket: PacketSocket,
     counters: PerCpuArray<http_counters>,
+    clock_offset: Array<u64>,
     connections: Hash<http_key, http_connection>,
     histograms: PerCpuHash<http_series, http_histogram>,
     segments: RingBuffer,
@@ -110,6 +114,18 @@ impl fmt::Debug for HttpProbe {
         f.debug_struct("HttpProbe")
             .field("config", &self.config)
             .finish_non_exhaustive()
+    }
+}
+
+/// Tells the program how far CLOCK_REALTIME, on which the kernel stamps packets, is ahead of CLOCK_MONOTONIC. Done
+/// again with every look at the probe, because the wall clock is steered and set.
+fn set_clock_offset(map: &mut Array<u64>) {
+    let now = |clock| clock_gettime(clock).map(|time| Duration::from(time).as_nanos() as u64);
+    if let (Ok(real), Ok(monotonic)) = (now(ClockId::CLOCK_REALTIME), now(ClockId::CLOCK_MONOTONIC)) {
+        // Without it the program takes its own time, which is right but for interrupts.
+        if let Err(error) = map.set(0, real.wrapping_sub(monotonic), 0) {
+            tracing::warn!("receive stamps cannot be used: {error}");
+        }
     }
 }
 
@@ -168,9 +184,12 @@ impl HttpProbe {
             None
         };
         let runs_at_attach = object.stats(PROGRAMS[0])?.runs;
+        let mut clock_offset: Array<u64> = object.take_map("clock_offset")?;
+        set_clock_offset(&mut clock_offset);
         let socket = attach(&mut object, PROGRAMS[0], &config.interface)?;
         Ok(Self {
             counters: object.take_map("counters")?,
+            clock_offset,
             connections: object.take_map("connections")?,
             histograms: object.take_map("histograms")?,
             segments: object.take_map("segments")?,
@@ -237,6 +256,7 @@ impl HttpProbe {
 
     /// Takes what waits in the ring buffers.
     pub fn drain(&mut self) {
+        set_clock_offset(&mut self.clock_offset);
         while let Some(item) = self.segments.next() {
             if let Err(error) = self.slow.event(&item) {
                 tracing::error!("{error}");

@@ -220,6 +220,8 @@ pub mod maps {
     pub type PerCpuHash<K, V> = aya::maps::PerCpuHashMap<MapData, K, V>;
     /// An array with one value per CPU.
     pub type PerCpuArray<V> = aya::maps::PerCpuArray<MapData, V>;
+    /// An array.
+    pub type Array<V> = aya::maps::Array<MapData, V>;
     /// A ring buffer.
     pub type RingBuffer = aya::maps::RingBuf<MapData>;
     pub use aya::Pod;

@@ -6,7 +6,7 @@ use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::libc;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 
 use crate::interface::Interface;
 
@@ -31,6 +31,8 @@ impl PacketSocket {
             SockFlag::SOCK_CLOEXEC,
             None,
         )?;
+        // From now on the kernel stamps packets as it receives them, which a filter may use.
+        setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
         Ok(Self { fd, drops: 0 })
     }
 
