@@ -15,7 +15,7 @@ build:
 test:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
-    cargo nextest run --workspace --locked
+    cargo nextest run --workspace --locked --no-fail-fast
 
 # Real kernels: every scenario on every pinned kernel, then the tests that need a machine.
 test-vm: build

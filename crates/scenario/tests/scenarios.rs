@@ -84,7 +84,7 @@ fn http_latency_becomes_a_stage_and_a_job() {
         (job.files[0].path.as_str(), job.files[0].blob),
         ("/lab/probe.yaml", 5)
     );
-    assert_eq!((job.seed, job.cpus, job.deadline_guest_seconds), (7, 2, 120));
+    assert_eq!((job.seed, job.cpus, job.deadline_guest_seconds), (7, 1, 120));
     let collect: Vec<(&str, &str)> = job
         .collect
         .iter()
