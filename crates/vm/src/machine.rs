@@ -246,7 +246,7 @@ mod tests {
             .arguments()
             .join(" ")
         };
-        insta::assert_snapshot!(machine(Memory::Template("t".into()), Some("initrd")), @"");
-        insta::assert_snapshot!(machine(Memory::CopyOf("t".into()), None), @"");
+        insta::assert_snapshot!(machine(Memory::Template("t".into()), Some("initrd")), @"-accel tcg -icount shift=0,sleep=off,align=off -cpu qemu64 -seed 42 -machine pc,memory-backend=ram,hpet=off -smp 2 -m 1024 -object memory-backend-file,id=ram,size=1024M,mem-path=t,share=on -object memory-backend-memfd,id=shm,share=on,size=64M -device ivshmem-plain,memdev=shm,master=on -rtc base=2026-01-01,clock=vm -nodefaults -no-reboot -display none -device pvpanic -action panic=pause -serial file:console -kernel vmlinuz -initrd initrd -append console=ttyS0 panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 nokaslr quiet maxcpus=1 lpj=4000000 tsc=reliable no_timer_check -qmp stdio -S");
+        insta::assert_snapshot!(machine(Memory::CopyOf("t".into()), None), @"-accel tcg -icount shift=0,sleep=off,align=off -cpu qemu64 -seed 42 -machine pc,memory-backend=ram,hpet=off -smp 2 -m 1024 -object memory-backend-file,id=ram,size=1024M,mem-path=t,share=off,readonly=on,rom=off -object memory-backend-memfd,id=shm,share=on,size=64M -device ivshmem-plain,memdev=shm,master=on -rtc base=2026-01-01,clock=vm -nodefaults -no-reboot -display none -device pvpanic -action panic=pause -serial file:console -kernel vmlinuz -append console=ttyS0 panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 nokaslr quiet maxcpus=1 lpj=4000000 tsc=reliable no_timer_check -qmp stdio -S -incoming defer");
     }
 }
