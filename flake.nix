@@ -1,6 +1,6 @@
 {
   # The development shell of the lab; packages, kernels and checks follow.
-  # Evaluated, not yet built: see CONTRIBUTING.md.
+  # A first draft, neither evaluated nor built: see CONTRIBUTING.md.
   description = "Probelab: eBPF probes and the lab that proves them";
 
   inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
