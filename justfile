@@ -21,7 +21,7 @@ test:
 test-vm: build
     target/release/probelab doctor
     target/release/probelab --allow-drift run all --kernel all
-    PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --locked -p probelab --run-ignored only --no-fail-fast
+    PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --locked -p probelab --run-ignored only --no-fail-fast -j 1
 
 # What the lab and the HTTP probe cost: start-up, digests, instructions.
 bench: build

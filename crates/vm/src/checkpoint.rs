@@ -34,8 +34,9 @@ use crate::{
 
 /// Wall time that a boot and its stage may take.
 const BOOT_PATIENCE: Duration = Duration::from_secs(300);
-/// Boots that are tried for one checkpoint. One in five is thrown away, so ten fail once in ten million.
-const BOOTS: u32 = 10;
+/// Boots that are tried for one checkpoint. Hardly one is thrown away on a processor of its own, and two of three
+/// where other work shares it.
+const BOOTS: u32 = 40;
 /// Free bytes below which saving is not even tried: a template of a booted guest has a fifth of its memory.
 const NEEDED_BYTES: u64 = 400 << 20;
 
