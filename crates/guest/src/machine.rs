@@ -13,6 +13,9 @@ use nix::{
 const PVPANIC_PORT: u16 = 0x505;
 /// The event bit "guest panicked"; with `-action panic=pause` QEMU pauses at this very instruction.
 const PVPANIC_PANICKED: u8 = 1;
+/// How long the stop is announced ahead: some 40 million instructions, which take an emulated processor at least a
+/// tenth of a second.
+const NOTICE_ROUNDS: u64 = 10_000_000;
 
 struct FileSystem {
     source: &'static str,
@@ -129,7 +132,8 @@ pub fn bring_processors_online(cpus: u32) -> Result<()> {
 /// Stops the machine at this instruction; returns after it was restored and resumed.
 ///
 /// The time stamp counter just before goes to `stop_time`, in memory that the host sees: it is the machine's own
-/// account of when it stopped, which QEMU's saved state does not always agree with (see `vm::checkpoint`).
+/// account of when it stopped, which QEMU's saved state does not always agree with (see `vm::state`). A value
+/// other than zero stands there [`NOTICE_ROUNDS`] earlier, so that the host can get ready.
 #[cfg(target_arch = "x86_64")]
 pub fn stop_for_checkpoint(stop_time: std::ptr::NonNull<u64>) -> Result<()> {
     unsafe extern "C" {
@@ -139,6 +143,11 @@ pub fn stop_for_checkpoint(stop_time: std::ptr::NonNull<u64>) -> Result<()> {
     let allowed = unsafe { ioperm(std::ffi::c_ulong::from(PVPANIC_PORT), 1, 1) };
     if allowed != 0 {
         return Err(std::io::Error::last_os_error()).context("asking for the pvpanic port");
+    }
+    // SAFETY: the caller owns the eight bytes; the host only reads them.
+    unsafe { stop_time.write_volatile(1) };
+    for round in 0..NOTICE_ROUNDS {
+        std::hint::black_box(round);
     }
     // SAFETY: writes eight bytes to `stop_time`, which the caller owns, and one byte to a port that belongs to
     // the pvpanic device and that was just granted; all changed registers are declared.

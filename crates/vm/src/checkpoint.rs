@@ -34,9 +34,10 @@ use crate::{
 
 /// Wall time that a boot and its stage may take.
 const BOOT_PATIENCE: Duration = Duration::from_secs(300);
-/// Boots that are tried for one checkpoint. Hardly one is thrown away on a processor of its own, and two of three
-/// where other work shares it.
-const BOOTS: u32 = 40;
+/// How often a booting machine is looked at. The guest announces its stop several looks ahead.
+const LOOK: Duration = Duration::from_millis(20);
+/// Boots that are tried for one checkpoint before the lab gives up; hardly one is thrown away.
+const BOOTS: u32 = 20;
 /// Free bytes below which saving is not even tried: a template of a booted guest has a fifth of its memory.
 const NEEDED_BYTES: u64 = 400 << 20;
 
@@ -251,7 +252,8 @@ async fn make(
 async fn wait_for_stop(qemu: &mut Qemu, console: &Path, cancel: &CancellationToken) -> Result<()> {
     let mut watch = Watch::new(console);
     let deadline = Instant::now() + BOOT_PATIENCE;
-    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    let mut tick = tokio::time::interval(LOOK);
+    let mut announced = false;
     let end = loop {
         tokio::select! {
             notice = qemu.notice() => match notice {
@@ -265,6 +267,13 @@ async fn wait_for_stop(qemu: &mut Qemu, console: &Path, cancel: &CancellationTok
                 Notice::Gone => break GuestEnd::QemuLost { reason: qemu.last_words() },
             },
             _ = tick.tick() => {
+                if !announced && qemu.stop_time()? != 0 {
+                    announced = true;
+                    // Without it a jump is only likelier, and is recognised.
+                    if let Err(error) = qemu.prefer_main_thread() {
+                        tracing::debug!("the stop cannot be prepared: {error}");
+                    }
+                }
                 if let Some(end) = watch.trouble() {
                     // The kernel's account of it follows within moments.
                     tokio::time::sleep(Duration::from_millis(300)).await;

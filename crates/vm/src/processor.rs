@@ -1,12 +1,15 @@
 //! One host processor per machine.
 //!
-//! An emulated machine has one thread that matters. On a processor of its own, QEMU's other threads run only
-//! while that one waits, which is when they are meant to: unpinned, one boot in three for a checkpoint had to
-//! be thrown away (see [`crate::state`]); pinned, none of six.
+//! An emulated machine has one thread that matters. With all of QEMU's threads on one processor, who goes before
+//! whom is a matter of scheduling policy and not of chance (see [`crate::state`]).
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fs, io,
+    sync::{Mutex, PoisonError},
+};
 
 use nix::{
+    libc,
     sched::{CpuSet, sched_getaffinity},
     unistd::Pid,
 };
@@ -49,6 +52,31 @@ impl Processor {
 impl Drop for Processor {
     fn drop(&mut self) {
         MACHINES.lock().unwrap_or_else(PoisonError::into_inner)[self.number] -= 1;
+    }
+}
+
+/// Has all threads of a process but the first run only while nothing else wants their processor.
+///
+/// A thread of another policy that wakes up takes the processor from a `SCHED_IDLE` one at once (sched(7)).
+pub fn prefer_main_thread(process: u32) -> io::Result<()> {
+    for entry in fs::read_dir(format!("/proc/{process}/task"))? {
+        let thread: Option<libc::pid_t> = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        match thread {
+            Some(thread) if i64::from(thread) != i64::from(process) => set_idle(thread)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn set_idle(thread: libc::pid_t) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the pointer is to a live `sched_param`, which the kernel only reads.
+    let result = unsafe { libc::sched_setscheduler(thread, libc::SCHED_IDLE, &raw const parameters) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
     }
 }
 

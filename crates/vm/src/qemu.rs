@@ -28,7 +28,7 @@ use crate::{
     Error, IoContext, Result,
     digest::sha256_file,
     machine::{MINIMUM_QEMU, Machine, RECOMMENDED_QEMU, version_at_least},
-    processor::Processor,
+    processor::{Processor, prefer_main_thread},
 };
 
 /// The environment variable that names another QEMU.
@@ -259,7 +259,16 @@ impl Qemu {
         Ok(Some((outcome, blobs.into_iter().map(<[u8]>::to_vec).collect())))
     }
 
-    /// The time stamp counter that the guest noted just before it stopped for a checkpoint.
+    /// Lets QEMU's main thread overtake the emulated processor from now on (see [`crate::state`]).
+    pub fn prefer_main_thread(&self) -> std::io::Result<()> {
+        match self.process_id() {
+            Some(process) => prefer_main_thread(process),
+            None => Ok(()),
+        }
+    }
+
+    /// The time stamp counter that the guest noted just before it stopped for a checkpoint; zero while it is not
+    /// about to, and some other value once it is.
     pub fn stop_time(&self) -> Result<u64> {
         let mut bytes = [0; 8];
         self.window

@@ -3,8 +3,12 @@
 //! With `sleep=off` QEMU lets an idle machine jump to its next timer (`icount_start_warp_timer`). A guest that
 //! has just stopped itself looks idle, and QEMU's main thread sometimes jumps once more, and fires that timer,
 //! before it has noticed the stop: guest memory is then the same to the last byte, but the devices are not, and
-//! a restore takes another course (measured with QEMU 10.0.2: in about one of five boots). The guest noted its
-//! own time just before, so such a state is recognised and thrown away.
+//! a restore takes another course.
+//!
+//! Two things are done about it. QEMU wakes its main thread as soon as the guest asks for the stop, and that thread
+//! needs no more than to run before the emulating thread has gone to rest: so the guest announces its stop, and the
+//! host then lets the main thread overtake the others ([`crate::processor::prefer_main_thread`]). And the guest notes
+//! its own time just before, so that a state in which the clock ran on all the same is recognised and thrown away.
 //!
 //! QEMU keeps the clock as executed instructions plus a bias (section `timer/icount` of the stream, version 1:
 //! bias and instructions, both 64 bits, big endian; `accel/tcg/icount-common.c` and `system/cpu-timers.c`).

@@ -27,7 +27,7 @@ pub mod shared_memory {
     /// Guest to host: the envelope of an [`crate::Outcome`].
     pub const TO_HOST_OFFSET: usize = SIZE_BYTES / 2;
     /// Where the guest notes the value of its time stamp counter just before it stops for a checkpoint; eight
-    /// bytes, little endian.
+    /// bytes, little endian. Before that, some other value than zero says that it is about to.
     pub const STOP_TIME_OFFSET: usize = SIZE_BYTES - 8;
     /// First eight bytes of a filled half, little endian; the next eight are the length in bytes.
     pub const MAGIC: u64 = 0x3142_4c45_424f_5250;
