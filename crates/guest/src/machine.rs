@@ -13,9 +13,9 @@ use nix::{
 const PVPANIC_PORT: u16 = 0x505;
 /// The event bit "guest panicked"; with `-action panic=pause` QEMU pauses at this very instruction.
 const PVPANIC_PANICKED: u8 = 1;
-/// How long the stop is announced ahead: some 40 million instructions, which take an emulated processor at least a
-/// tenth of a second.
-const NOTICE_ROUNDS: u64 = 10_000_000;
+/// How long the stop is announced ahead: some 16 million instructions, which take an emulated processor a tenth of
+/// a second or so.
+const NOTICE_ROUNDS: u64 = 4_000_000;
 
 struct FileSystem {
     source: &'static str,

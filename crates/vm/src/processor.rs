@@ -55,24 +55,31 @@ impl Drop for Processor {
     }
 }
 
-/// Has all threads of a process but the first run only while nothing else wants their processor.
+/// Has the first thread of a process take the processor from the others whenever it wakes up.
 ///
-/// A thread of another policy that wakes up takes the processor from a `SCHED_IDLE` one at once (sched(7)).
+/// A realtime thread does that to any other; where this user may have none, any thread does it to one of
+/// `SCHED_IDLE` (sched(7)), which then gets little time on a busy processor.
 pub fn prefer_main_thread(process: u32) -> io::Result<()> {
+    let main = libc::pid_t::try_from(process).map_err(io::Error::other)?;
+    if set_policy(main, libc::SCHED_FIFO, 1).is_ok() {
+        return Ok(());
+    }
     for entry in fs::read_dir(format!("/proc/{process}/task"))? {
         let thread: Option<libc::pid_t> = entry?.file_name().to_str().and_then(|name| name.parse().ok());
         match thread {
-            Some(thread) if i64::from(thread) != i64::from(process) => set_idle(thread)?,
+            Some(thread) if thread != main => set_policy(thread, libc::SCHED_IDLE, 0)?,
             _ => {}
         }
     }
     Ok(())
 }
 
-fn set_idle(thread: libc::pid_t) -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: 0 };
+fn set_policy(thread: libc::pid_t, policy: libc::c_int, priority: libc::c_int) -> io::Result<()> {
+    let parameters = libc::sched_param {
+        sched_priority: priority,
+    };
     // SAFETY: the pointer is to a live `sched_param`, which the kernel only reads.
-    let result = unsafe { libc::sched_setscheduler(thread, libc::SCHED_IDLE, &raw const parameters) };
+    let result = unsafe { libc::sched_setscheduler(thread, policy, &raw const parameters) };
     if result == 0 {
         Ok(())
     } else {
