@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
+use probe::accounting::{Hits, Programs};
 use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
 use probe::interface::Interface;
-use probe::loader::maps::{Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
-use probe::loader::{Knobs, LoadError, Object, include_bytes_aligned};
+use probe::loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned};
+use probe::maps::{Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
 use probe::packet_socket::PacketSocket;
 use probe::stats::ProgramStats;
 
@@ -75,12 +76,12 @@ pub enum AttachError {
 pub struct Reading {
     /// Requests.
     pub tally: Tally,
-    /// Packets, by `HTTP_VERDICT`.
-    pub verdicts: [u64; HTTP_VERDICTS as usize],
-    /// Runs that no verdict explains; 0 while program statistics are off.
-    pub unaccounted: u64,
-    /// Each program's name and kernel statistics; "empty" is the calibration program.
-    pub programs: Vec<(&'static str, ProgramStats)>,
+    /// Packets, by `HTTP_VERDICT`, beside the kernel's own count of them.
+    pub hits: Hits,
+    /// Kernel statistics of the programs that are tail-called: only what the verifier says is theirs alone.
+    pub tail_called: Vec<(&'static str, ProgramStats)>,
+    /// Kernel statistics of the calibration program.
+    pub empty: Option<ProgramStats>,
     /// Packets the socket could not queue.
     pub socket_drops: u64,
     /// Connections now, in the kernel half.
@@ -106,7 +107,7 @@ pub struct HttpProbe {
     slow: SlowPath,
     expired: Tally,
     finished: Vec<Exchange>,
-    runs_at_attach: u64,
+    programs: Programs,
 }
 
 impl fmt::Debug for HttpProbe {
@@ -135,7 +136,7 @@ fn attach(object: &mut Object, program: &str, interface: &Interface) -> Result<P
         source,
     };
     let socket = PacketSocket::open().map_err(failed)?;
-    object.attach(program, &socket)?;
+    object.attach(program, &Hook::Socket(socket.as_fd()))?;
     socket.bind(interface).map_err(failed)?;
     Ok(socket)
 }
@@ -145,7 +146,7 @@ impl HttpProbe {
     ///
     /// # Errors
     /// See [`AttachError`]; nothing stays attached then.
-    pub fn attach(config: Config) -> Result<Self, AttachError> {
+    pub fn attach(loader: Loader, config: Config) -> Result<Self, AttachError> {
         if config.ports.is_empty() || config.ports.len() > HTTP_MAX_PORTS as usize {
             return Err(AttachError::Ports {
                 count: config.ports.len(),
@@ -168,32 +169,28 @@ impl HttpProbe {
             .max_entries("connections", config.max_connections)
             .max_entries("segments", config.ring_buffer_bytes)
             .max_entries("exchanges", config.ring_buffer_bytes);
-        let mut object = Object::load(name, bytes, &knobs)?;
-        for program in PROGRAMS {
-            object.verify(program)?;
-        }
+        let mut object = Object::load(loader, name, bytes, &knobs)?;
         for (stage, program) in (0..).zip(&PROGRAMS[1..]) {
             object.set_tail_call("stages", stage, program)?;
         }
         let empty = if config.calibrate {
-            let mut empty = Object::load("empty.bpf.o", EMPTY, &Knobs::default())?;
-            empty.verify("empty")?;
+            let mut empty = Object::load(loader, "empty.bpf.o", EMPTY, &Knobs::default())?;
             let socket = attach(&mut empty, "empty", &config.interface)?;
             Some((empty, socket))
         } else {
             None
         };
-        let runs_at_attach = object.stats(PROGRAMS[0])?.runs;
-        let mut clock_offset: Array<u64> = object.take_map("clock_offset")?;
+        let programs = Programs::before_attach(&object, &PROGRAMS[..1])?;
+        let mut clock_offset: Array<u64> = object.map("clock_offset")?;
         set_clock_offset(&mut clock_offset);
         let socket = attach(&mut object, PROGRAMS[0], &config.interface)?;
         Ok(Self {
-            counters: object.take_map("counters")?,
+            counters: object.map("counters")?,
             clock_offset,
-            connections: object.take_map("connections")?,
-            histograms: object.take_map("histograms")?,
-            segments: object.take_map("segments")?,
-            exchanges: object.take_map("exchanges")?,
+            connections: object.map("connections")?,
+            histograms: object.map("histograms")?,
+            segments: object.map("segments")?,
+            exchanges: object.map("exchanges")?,
             config,
             object,
             empty,
@@ -201,7 +198,7 @@ impl HttpProbe {
             slow: SlowPath::default(),
             expired: Tally::default(),
             finished: Vec::new(),
-            runs_at_attach,
+            programs,
         })
     }
 
@@ -314,9 +311,9 @@ impl HttpProbe {
     /// When a map or a program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
         self.drain();
-        let before = self.object.stats(PROGRAMS[0])?;
-        let verdicts = self.verdicts()?;
-        let after = self.object.stats(PROGRAMS[0])?;
+        let hits = self
+            .programs
+            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?.to_vec()))?;
         let mut tally = Tally::default();
         for cpu in self.counters.get(&0, 0)?.iter() {
             tally.add_counters(cpu);
@@ -331,19 +328,14 @@ impl HttpProbe {
         }
         tally.merge(self.slow.tally());
         tally.merge(&self.expired);
-        let unaccounted = if after.runs == 0 {
-            0
-        } else {
-            let runs = |stats: ProgramStats| stats.runs - self.runs_at_attach;
-            probe::stats::unaccounted(runs(before), verdicts.iter().sum(), runs(after))
+        let mut tail_called = Vec::new();
+        for program in &PROGRAMS[1..] {
+            tail_called.push((*program, self.object.stats(program)?));
+        }
+        let empty = match &self.empty {
+            Some((object, _)) => Some(object.stats("empty")?),
+            None => None,
         };
-        let mut programs = Vec::new();
-        for program in PROGRAMS {
-            programs.push((program, self.object.stats(program)?));
-        }
-        if let Some((empty, _)) = &self.empty {
-            programs.push(("empty", empty.stats("empty")?));
-        }
         let mut connections = 0;
         for key in self.connections.keys() {
             key?;
@@ -351,9 +343,9 @@ impl HttpProbe {
         }
         Ok(Reading {
             tally,
-            verdicts,
-            unaccounted,
-            programs,
+            hits,
+            tail_called,
+            empty,
             socket_drops: self.socket.drops()?,
             connections,
             slow_connections: self.slow.connections() as u64,

@@ -2,13 +2,16 @@
 //! server. The kernel half (`bpf/http.bpf.c`) pairs requests and responses; this crate loads it, decides the few
 //! connections the kernel half cannot, and turns counters into metric families.
 //!
-//! Knows nothing of manifests, HTTP endpoints of its own, or the lab.
+//! Knows nothing of HTTP endpoints of its own, or the lab.
 
+mod exchange_log;
 pub mod kernel;
 pub mod parser;
 pub mod report;
 pub mod slow;
+mod spec;
 pub mod tally;
 pub mod types;
 
 pub use kernel::{AttachError, Config, HttpProbe};
+pub use spec::{Control, Spec};

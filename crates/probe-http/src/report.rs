@@ -1,48 +1,34 @@
 //! From a reading to metric families: what each number is called. The README lists them.
 
+use probe::accounting::{add_attached, add_hits, add_lost, add_map, add_programs, gauge};
 use probe::metrics::{Families, Labels, Value, labels};
 
-use crate::kernel::{Config, PROGRAMS, Reading};
+use crate::kernel::{Config, Reading};
 use crate::types::{HTTP_MAX_SERIES, METHOD_NAMES, OUTCOME_NAMES, UNPARSED_NAMES, VERDICT_NAMES};
 
-/// Adds one probe's reading to the families of a scrape. Several probes' readings add up.
-pub fn add(families: &mut Families, config: &Config, reading: &Reading) {
+const PROBE: &str = "http";
+
+/// Adds one probe's reading to the families of a scrape. Several probes' readings add up. `proven` says whether its hook
+/// was seen to fire.
+pub fn add(families: &mut Families, config: &Config, proven: bool, reading: &Reading) {
     add_requests(families, reading);
     add_packets(families, reading);
-    add_programs(families, reading);
     let hook = format!("socket:{}", config.interface.name);
-    families.add(
-        "probelab_attached",
-        "Whether a probe is attached to a hook.",
-        labels([("probe", "http"), ("hook", &hook)]),
-        Value::Gauge(1),
+    add_attached(families, PROBE, &hook, proven);
+    add_map(
+        families,
+        PROBE,
+        "connections",
+        reading.connections,
+        u64::from(config.max_connections),
     );
-    for (map, entries, max_entries) in [
-        (
-            "connections",
-            reading.connections,
-            u64::from(config.max_connections),
-        ),
-        ("histograms", reading.series, u64::from(HTTP_MAX_SERIES)),
-    ] {
-        let labels = || labels([("probe", "http"), ("map", map)]);
-        families.add(
-            "probelab_map_entries",
-            "Entries in a BPF map.",
-            labels(),
-            gauge(entries),
-        );
-        families.add(
-            "probelab_map_max_entries",
-            "Entries a BPF map can hold.",
-            labels(),
-            gauge(max_entries),
-        );
-    }
-}
-
-fn gauge(value: u64) -> Value {
-    Value::Gauge(i64::try_from(value).unwrap_or(i64::MAX))
+    add_map(
+        families,
+        PROBE,
+        "histograms",
+        reading.series,
+        u64::from(HTTP_MAX_SERIES),
+    );
 }
 
 fn add_requests(families: &mut Families, reading: &Reading) {
@@ -106,42 +92,32 @@ fn add_requests(families: &mut Families, reading: &Reading) {
 }
 
 fn add_packets(families: &mut Families, reading: &Reading) {
-    let lost = |families: &mut Families, reason: &str, count| {
-        families.add(
-            "probelab_lost",
-            "Hook hits or records a probe could not use, by reason.",
-            labels([("probe", "http"), ("reason", reason)]),
-            Value::Counter(count),
-        );
-    };
-    for ((verdict, reason), count) in VERDICT_NAMES.iter().zip(reading.verdicts) {
-        families.add(
-            "probelab_packets",
-            "Packets a probe's program saw, by what it did with them.",
-            labels([("probe", "http"), ("verdict", verdict), ("reason", reason)]),
-            Value::Counter(count),
-        );
-        if *verdict == "lost" {
-            lost(families, reason, count);
+    add_hits(families, PROBE, &VERDICT_NAMES, &reading.hits);
+    add_lost(families, PROBE, "exchange_log_full", reading.tally.exchanges_lost);
+    if let Some(empty) = reading.empty {
+        add_programs(families, PROBE, &[("empty", empty)]);
+    }
+    for (program, stats) in &reading.tail_called {
+        // The kernel charges a tail-called program's runs and time to the program that called it.
+        if let Some(instructions) = stats.verified_instructions {
+            families.add(
+                "probelab_program_verified_instructions",
+                "Instructions the kernel's verifier walked for a BPF program.",
+                labels([("probe", PROBE), ("program", program)]),
+                gauge(u64::from(instructions)),
+            );
         }
     }
-    lost(families, "exchange_log_full", reading.tally.exchanges_lost);
-    families.add(
-        "probelab_hits_unaccounted",
-        "Runs of a probe's program that no verdict explains. Anything but 0 is a defect.",
-        labels([("probe", "http")]),
-        gauge(reading.unaccounted),
-    );
     families.add(
         "probelab_handovers",
         "Connections that moved from the kernel half to user space.",
-        labels([("probe", "http")]),
+        labels([("probe", PROBE)]),
         Value::Counter(reading.tally.handovers),
     );
     families.add(
         "probelab_user_space_connections",
         "Connections followed in user space.",
-        labels([("probe", "http")]),
+        labels([("probe", PROBE)]),
         gauge(reading.slow_connections),
     );
     families.add(
@@ -150,36 +126,4 @@ fn add_packets(families: &mut Families, reading: &Reading) {
         Labels::new(),
         Value::Counter(reading.socket_drops),
     );
-}
-
-fn add_programs(families: &mut Families, reading: &Reading) {
-    for (program, stats) in &reading.programs {
-        // The kernel charges a tail-called program's runs and time to the program that called it.
-        if PROGRAMS[1..].contains(program) {
-            continue;
-        }
-        let labels = || labels([("probe", "http"), ("program", program)]);
-        families.add(
-            "probelab_program_runs",
-            "Runs of a BPF program, as the kernel counts them.",
-            labels(),
-            Value::Counter(stats.runs),
-        );
-        families.add(
-            "probelab_program_run_time_seconds",
-            "Time spent in a BPF program, as the kernel counts it.",
-            labels(),
-            Value::CounterSeconds(stats.run_time_ns as f64 / 1e9),
-        );
-    }
-    for (program, stats) in &reading.programs {
-        if let Some(instructions) = stats.verified_instructions {
-            families.add(
-                "probelab_program_verified_instructions",
-                "Instructions the kernel's verifier walked for a BPF program.",
-                labels([("probe", "http"), ("program", program)]),
-                gauge(u64::from(instructions)),
-            );
-        }
-    }
 }

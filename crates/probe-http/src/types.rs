@@ -18,26 +18,6 @@ pub const METHOD_NAMES: [&str; HTTP_METHODS as usize] = [
     "_OTHER", "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE",
 ];
 
-/// Class and reason of each `enum http_verdict`.
-pub const VERDICT_NAMES: [(&str, &str); HTTP_VERDICTS as usize] = [
-    ("filtered", "loopback_duplicate"),
-    ("filtered", "not_ip"),
-    ("filtered", "not_tcp"),
-    ("filtered", "other_port"),
-    ("filtered", "no_payload"),
-    ("filtered", "retransmission"),
-    ("filtered", "midstream"),
-    ("filtered", "opaque"),
-    ("filtered", "upgraded"),
-    ("recorded", "segment"),
-    ("recorded", "handed_over"),
-    ("lost", "fragment"),
-    ("lost", "truncated"),
-    ("lost", "map_full"),
-    ("lost", "ring_full"),
-    ("lost", "internal"),
-];
-
 /// Names of `enum http_unparsed`; the first stands for none.
 pub const UNPARSED_NAMES: [&str; HTTP_UNPARSED_KINDS as usize] = [
     "none",
@@ -62,17 +42,3 @@ pub const OUTCOME_NAMES: [(&str, &str); HTTP_OUTCOMES as usize] = [
     ("unknown", "fifo_full"),
     ("unknown", "series_full"),
 ];
-
-macro_rules! pod {
-    ($($name:ident),+) => {
-        // SAFETY: bytemuck's derive has proven the type plain data without padding.
-        $(unsafe impl probe::loader::maps::Pod for $name {})+
-    };
-}
-pod!(
-    http_key,
-    http_connection,
-    http_series,
-    http_histogram,
-    http_counters
-);

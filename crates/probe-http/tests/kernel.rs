@@ -7,12 +7,13 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use probe::interface::Interface;
+use probe::loader::Loader;
 use probe_http::kernel::Reading;
 use probe_http::{AttachError, Config, HttpProbe};
 
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn attach(port: u16, wrong_pairing: bool) -> Option<(HttpProbe, MutexGuard<'static, ()>)> {
+fn attach(loader: Loader, port: u16, wrong_pairing: bool) -> Option<(HttpProbe, MutexGuard<'static, ()>)> {
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let config = Config {
         interface: Interface::by_name("lo").unwrap(),
@@ -23,7 +24,7 @@ fn attach(port: u16, wrong_pairing: bool) -> Option<(HttpProbe, MutexGuard<'stat
         calibrate: true,
         wrong_pairing,
     };
-    match HttpProbe::attach(config) {
+    match HttpProbe::attach(loader, config) {
         Ok(probe) => Some((probe, guard)),
         Err(AttachError::Load(error)) if error.to_string().contains("os error 1)") => {
             eprintln!("SKIPPED: {error}");
@@ -72,8 +73,12 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 #[test]
 fn counts_and_times_keep_alive_requests() {
+    Loader::ALL.into_iter().for_each(counts_and_times);
+}
+
+fn counts_and_times(loader: Loader) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let Some((mut probe, _guard)) = attach(listener.local_addr().unwrap().port(), false) else {
+    let Some((mut probe, _guard)) = attach(loader, listener.local_addr().unwrap().port(), false) else {
         return;
     };
     let get: (&[&str], &[&str]) = (&["GET / HTTP/1.1\r\nHost: x\r\n\r\n"], &[OK]);
@@ -108,16 +113,18 @@ fn counts_and_times_keep_alive_requests() {
         );
         assert!(exchange.start_ns < exchange.first_byte_ns && exchange.first_byte_ns <= exchange.end_ns);
     }
-    for (program, stats) in &reading.programs {
-        eprintln!("{program}: {stats:?}");
-    }
+    assert_eq!(reading.hits.unaccounted, 0, "{:?}", reading.hits);
     assert_eq!(reading.tally.in_flight(), 0);
 }
 
 #[test]
 fn the_wrong_pairing_counts_think_time() {
+    Loader::ALL.into_iter().for_each(wrong_pairing_counts);
+}
+
+fn wrong_pairing_counts(loader: Loader) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let Some((mut probe, _guard)) = attach(listener.local_addr().unwrap().port(), true) else {
+    let Some((mut probe, _guard)) = attach(loader, listener.local_addr().unwrap().port(), true) else {
         return;
     };
     let get: (&[&str], &[&str]) = (&["GET / HTTP/1.1\r\nHost: x\r\n\r\n"], &[OK]);

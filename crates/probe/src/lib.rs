@@ -1,12 +1,18 @@
 //! What a probe is, whatever it observes: how its object is loaded, where it attaches, what its numbers look like.
 //!
-//! Knows no protocol, no virtual machine and no scenario. The library that talks to the kernel is named only in
-//! [`loader`], so that a second one can stand beside it.
+//! Knows no protocol, no virtual machine and no scenario. The libraries that talk to the kernel are named only in
+//! [`loader`], [`maps`] and [`stats`].
 
+pub mod accounting;
 pub mod histogram;
 pub mod interface;
+mod kernel_types;
 pub mod loader;
+pub mod maps;
 pub mod memlock;
 pub mod metrics;
 pub mod packet_socket;
+mod probe;
 pub mod stats;
+
+pub use probe::{Failure, Probe, Spec};

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use probe::loader::Loader;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpListener;
@@ -27,8 +28,8 @@ fn lock(service: &Shared) -> MutexGuard<'_, Service> {
     service.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn start(manifests: &[Manifest]) -> anyhow::Result<Shared> {
-    let mut service = Service::start(manifests)?;
+fn start(manifests: &[Manifest], loader: Loader) -> anyhow::Result<Shared> {
+    let mut service = Service::start(manifests, loader)?;
     let kept = privileges::drop_all(|| service.can_read()).context("cannot give up privileges")?;
     tracing::info!("attached; capabilities kept: {kept:?}");
     Ok(Arc::new(Mutex::new(service)))
@@ -46,10 +47,12 @@ async fn follow(service: Shared, descriptor: OwnedFd) -> anyhow::Result<()> {
 }
 
 async fn sweep(service: Shared) -> anyhow::Result<()> {
-    let interval = lock(&service).sweep_interval();
+    let Some(interval) = lock(&service).sweep_interval() else {
+        return std::future::pending().await;
+    };
     loop {
         tokio::time::sleep(interval).await;
-        lock(&service).expire()?;
+        lock(&service).sweep()?;
     }
 }
 
@@ -80,13 +83,13 @@ async fn attend(
 ///
 /// # Errors
 /// When a probe cannot be attached, or serving fails.
-pub fn run(manifests: Vec<Manifest>, listen: SocketAddr) -> anyhow::Result<()> {
+pub fn run(manifests: Vec<Manifest>, loader: Loader, listen: SocketAddr) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         // Before the privileges go: the port may be a low one.
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
-        let service = start(&manifests)?;
+        let service = start(&manifests, loader)?;
         tracing::info!("serving http://{}/metrics", listener.local_addr()?);
         let serve = axum::serve(listener, router(Arc::clone(&service)));
         attend(&service, async { serve.await.context("serving failed") }).await?;
@@ -98,9 +101,9 @@ pub fn run(manifests: Vec<Manifest>, listen: SocketAddr) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When a probe cannot be attached or is silent, or its counters cannot be read.
-pub fn once(manifests: Vec<Manifest>, watch: Duration, format: Format) -> anyhow::Result<()> {
+pub fn once(manifests: Vec<Manifest>, loader: Loader, watch: Duration, format: Format) -> anyhow::Result<()> {
     runtime()?.block_on(async {
-        let service = start(&manifests)?;
+        let service = start(&manifests, loader)?;
         attend(&service, async {
             tokio::time::sleep(watch).await;
             Ok(())

@@ -3,7 +3,6 @@
 
 mod daemon;
 mod endpoints;
-mod exchange_log;
 mod manifest;
 mod privileges;
 mod service;
@@ -14,6 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use probe::loader::Loader;
 
 use crate::service::Format;
 
@@ -39,6 +39,9 @@ enum Command {
         /// The manifest.
         #[arg(long, value_name = "FILE")]
         manifest: PathBuf,
+        /// The library that loads the probes: libbpf or aya.
+        #[arg(long, value_name = "LOADER", default_value_t)]
+        loader: Loader,
         /// Where to serve /metrics, /ready and /healthz.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
         listen: SocketAddr,
@@ -48,6 +51,9 @@ enum Command {
         /// The manifest.
         #[arg(long, value_name = "FILE")]
         manifest: PathBuf,
+        /// The library that loads the probes: libbpf or aya.
+        #[arg(long, value_name = "LOADER", default_value_t)]
+        loader: Loader,
         /// How long to watch; SIGTERM and SIGINT end it early.
         #[arg(long = "for", value_name = "SECONDS")]
         seconds: f64,
@@ -85,15 +91,20 @@ impl From<FormatArgument> for Format {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run { manifest, listen } => daemon::run(manifest::read(&manifest)?, listen),
+        Command::Run {
+            manifest,
+            loader,
+            listen,
+        } => daemon::run(manifest::read(&manifest)?, loader, listen),
         Command::Once {
             manifest,
+            loader,
             seconds,
             format,
         } => {
             let watch = Duration::try_from_secs_f64(seconds)
                 .map_err(|error| manifest::ManifestError::Usage(format!("--for {seconds}: {error}")))?;
-            daemon::once(manifest::read(&manifest)?, watch, format.into())
+            daemon::once(manifest::read(&manifest)?, loader, watch, format.into())
         }
         Command::Check { manifest } => {
             let probes = manifest::read(&manifest)?;

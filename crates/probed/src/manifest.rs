@@ -1,8 +1,11 @@
 //! The manifest: which probes to run, as YAML documents. An unknown key is an error, with its line and column.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use probe::Spec;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,23 +51,40 @@ enum ApiVersion {
     V1Alpha1,
 }
 
+/// The kinds of probe there are.
 #[derive(Debug, Clone, Copy, Deserialize)]
 enum Kind {
+    ActivityProbe,
+    CallsProbe,
+    ConnectProbe,
+    DropProbe,
     HttpProbe,
+    RunqProbe,
+    XdpBlocklist,
+}
+
+impl Kind {
+    /// Reads the `spec` of this kind.
+    fn read<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<Box<dyn Spec>, A::Error> {
+        Ok(match self {
+            Self::ActivityProbe => Box::new(map.next_value::<probe_activity::Spec>()?),
+            Self::CallsProbe => Box::new(map.next_value::<probe_calls::Spec>()?),
+            Self::ConnectProbe => Box::new(map.next_value::<probe_connect::Spec>()?),
+            Self::DropProbe => Box::new(map.next_value::<probe_drop::filter::Spec>()?),
+            Self::HttpProbe => Box::new(map.next_value::<probe_http::Spec>()?),
+            Self::RunqProbe => Box::new(map.next_value::<probe_runq::Spec>()?),
+            Self::XdpBlocklist => Box::new(map.next_value::<probe_drop::blocklist::Spec>()?),
+        })
+    }
 }
 
 /// One document: one probe.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Debug)]
 pub struct Manifest {
-    #[serde(rename = "apiVersion")]
-    _api_version: ApiVersion,
-    #[serde(rename = "kind")]
-    _kind: Kind,
     /// How it is called.
     pub metadata: Metadata,
     /// What it does.
-    pub spec: HttpSpec,
+    pub spec: Box<dyn Spec>,
 }
 
 /// How a probe is called.
@@ -75,50 +95,51 @@ pub struct Metadata {
     pub name: String,
 }
 
-/// What an HTTP probe watches.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct HttpSpec {
-    /// The network interface, in the daemon's network namespace.
-    pub interface: String,
-    /// Server ports, one to eight.
-    pub ports: Vec<u16>,
-    /// Connections followed at the same time; those beyond are counted as lost.
-    #[serde(default = "default_max_connections")]
-    pub max_connections: u32,
-    /// Where to write one JSON line per finished request.
-    pub exchange_log: Option<PathBuf>,
-    /// Attach an empty program beside the probe, to show what a hook costs by itself.
-    #[serde(default)]
-    pub calibrate: bool,
-    /// Size of each ring buffer: a power of two, at least 4096.
-    #[serde(default = "default_ring_buffer_bytes")]
-    pub ring_buffer_bytes: u32,
-    /// For the lab only: run a probe that is known to be wrong.
-    pub control: Option<Control>,
-    /// A connection that is silent for longer is given up.
-    #[serde(default = "default_idle_seconds")]
-    pub idle_seconds: u32,
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Key {
+    ApiVersion,
+    Kind,
+    Metadata,
+    Spec,
 }
 
-/// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Control {
-    /// A request's time starts with the first packet after the previous response.
-    WrongPairing,
+/// Reads a document key by key: the kind, which comes first, says what the spec is. Nothing is set aside meanwhile, so
+/// that an error keeps its place.
+struct Document;
+
+impl<'de> Visitor<'de> for Document {
+    type Value = Manifest;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a probe: `apiVersion`, `kind`, `metadata` and `spec`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Manifest, A::Error> {
+        let (mut version, mut kind, mut metadata, mut spec) = (None, None, None, None);
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::ApiVersion => version = Some(map.next_value::<ApiVersion>()?),
+                Key::Kind => kind = Some(map.next_value::<Kind>()?),
+                Key::Metadata => metadata = Some(map.next_value()?),
+                Key::Spec => {
+                    let kind = kind.ok_or_else(|| A::Error::custom("`kind` must come before `spec`"))?;
+                    spec = Some(kind.read(&mut map)?);
+                }
+            }
+        }
+        version.ok_or_else(|| A::Error::missing_field("apiVersion"))?;
+        Ok(Manifest {
+            metadata: metadata.ok_or_else(|| A::Error::missing_field("metadata"))?,
+            spec: spec.ok_or_else(|| A::Error::missing_field("spec"))?,
+        })
+    }
 }
 
-fn default_max_connections() -> u32 {
-    4096
-}
-
-fn default_ring_buffer_bytes() -> u32 {
-    1 << 20
-}
-
-fn default_idle_seconds() -> u32 {
-    300
+impl<'de> Deserialize<'de> for Manifest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Document)
+    }
 }
 
 /// Reads and checks all documents of a manifest.
@@ -150,32 +171,13 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
         )));
     }
     for manifest in &manifests {
-        manifest.check().map_err(|message| ManifestError::Value {
+        manifest.spec.check().map_err(|message| ManifestError::Value {
             path: path.to_owned(),
             name: manifest.metadata.name.clone(),
             message,
         })?;
     }
     Ok(manifests)
-}
-
-impl Manifest {
-    fn check(&self) -> Result<(), String> {
-        let spec = &self.spec;
-        if spec.ports.is_empty() || spec.ports.len() > 8 || spec.ports.contains(&0) {
-            return Err("`ports` must hold one to eight ports between 1 and 65535".to_owned());
-        }
-        if spec.max_connections == 0 {
-            return Err("`maxConnections` must be at least 1".to_owned());
-        }
-        if !spec.ring_buffer_bytes.is_power_of_two() || spec.ring_buffer_bytes < 4096 {
-            return Err("`ringBufferBytes` must be a power of two of at least 4096".to_owned());
-        }
-        if spec.idle_seconds == 0 {
-            return Err("`idleSeconds` must be at least 1".to_owned());
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -193,8 +195,8 @@ mod tests {
     fn defaults_and_several_documents() {
         let manifests = parse(&format!("{GOOD}---\n{GOOD}  control: wrong-pairing\n")).unwrap();
         assert_eq!(manifests.len(), 2);
-        assert_eq!(manifests[0].spec.max_connections, 4096);
-        assert_eq!(manifests[1].spec.control, Some(Control::WrongPairing));
+        assert_eq!(manifests[0].spec.control(), None);
+        assert_eq!(manifests[1].spec.control(), Some("wrong-pairing"));
     }
 
     #[test]
@@ -224,6 +226,8 @@ mod tests {
             assert!(error.contains(word), "{error}");
         }
         assert!(parse("").is_err());
+        let late = "apiVersion: probelab.dev/v1alpha1\nspec: {}\nkind: HttpProbe\nmetadata: {name: x}\n";
+        assert!(parse(late).unwrap_err().to_string().contains("must come before"));
         assert!(parse(&GOOD.replace("HttpProbe", "HttpProbes")).is_err());
     }
 }

@@ -2,13 +2,12 @@
 
 use std::os::fd::OwnedFd;
 
-use anyhow::Context;
-use probe::interface::Interface;
+use anyhow::{Context, anyhow};
+use probe::loader::Loader;
 use probe::metrics::{Families, Value, labels};
-use probe_http::{Config, HttpProbe, report};
+use probe::{Failure, Probe};
 
-use crate::exchange_log::ExchangeLog;
-use crate::manifest::{Control, Manifest};
+use crate::manifest::Manifest;
 
 /// A text format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,18 +28,22 @@ impl Format {
     }
 }
 
-#[derive(Debug)]
 struct Attached {
     name: String,
-    probe: HttpProbe,
-    log: Option<ExchangeLog>,
-    idle_ns: u64,
+    probe: Box<dyn Probe>,
+}
+
+impl Attached {
+    /// Asks the probe something; an error says which probe it was.
+    fn ask<T>(&mut self, what: impl FnOnce(&mut dyn Probe) -> Result<T, Failure>) -> anyhow::Result<T> {
+        what(self.probe.as_mut()).map_err(|error| anyhow!(error).context(format!("probe {:?}", self.name)))
+    }
 }
 
 /// All attached probes. Dropping it detaches them.
-#[derive(Debug)]
 pub struct Service {
     attached: Vec<Attached>,
+    loader: Loader,
     /// Why the daemon is not ready; empty when it is.
     unready: Vec<String>,
     /// Keeps the kernel counting runs.
@@ -60,18 +63,19 @@ impl Service {
     /// # Errors
     /// When a probe cannot be attached; nothing stays attached then. A probe that is silent makes the service unready
     /// instead.
-    pub fn start(manifests: &[Manifest]) -> anyhow::Result<Self> {
+    pub fn start(manifests: &[Manifest], loader: Loader) -> anyhow::Result<Self> {
         // Only before Linux 5.11 does the limit matter, and there a load that fails for it says so.
         if let Err(limit_bytes) = probe::memlock::raise() {
             tracing::debug!("RLIMIT_MEMLOCK stays at {limit_bytes} bytes: raising it needs CAP_SYS_RESOURCE");
         }
-        let stats = probe::loader::enable_stats()
+        let stats = probe::stats::enable()
             .inspect_err(|error| {
                 tracing::warn!("no program statistics ({error}): they need CAP_SYS_ADMIN and Linux 5.8");
             })
             .ok();
         let mut service = Self {
             attached: Vec::new(),
+            loader,
             unready: Vec::new(),
             _stats: stats,
         };
@@ -80,7 +84,7 @@ impl Service {
                 .attach(manifest)
                 .with_context(|| format!("probe {:?}", manifest.metadata.name))?;
         }
-        for attached in &service.attached {
+        for attached in &mut service.attached {
             if let Err(reason) = attached.probe.prove() {
                 tracing::error!("probe {:?}: {reason}", attached.name);
                 service
@@ -92,44 +96,23 @@ impl Service {
     }
 
     fn attach(&mut self, manifest: &Manifest) -> anyhow::Result<()> {
-        let spec = &manifest.spec;
-        let log = match &spec.exchange_log {
-            Some(path) => Some(
-                ExchangeLog::create(path)
-                    .with_context(|| format!("cannot create exchange log {}", path.display()))?,
-            ),
-            None => None,
-        };
-        let probe = HttpProbe::attach(Config {
-            interface: Interface::by_name(&spec.interface)?,
-            ports: spec.ports.clone(),
-            max_connections: spec.max_connections,
-            ring_buffer_bytes: spec.ring_buffer_bytes,
-            exchange_log: log.is_some(),
-            calibrate: spec.calibrate,
-            wrong_pairing: spec.control == Some(Control::WrongPairing),
-        })?;
-        if spec.control.is_some() {
+        let name = manifest.metadata.name.clone();
+        if let Some(control) = manifest.spec.control() {
             tracing::warn!(
-                "probe {:?} runs a negative control: its numbers are wrong on purpose",
-                manifest.metadata.name
+                "probe {name:?} runs the negative control {control}: its numbers are wrong on purpose"
             );
         }
-        let idle_ns = u64::from(spec.idle_seconds) * 1_000_000_000;
-        self.attached.push(Attached {
-            name: manifest.metadata.name.clone(),
-            probe,
-            log,
-            idle_ns,
-        });
+        let probe = manifest.spec.start(self.loader).map_err(|error| anyhow!(error))?;
+        self.attached.push(Attached { name, probe });
         Ok(())
     }
 
     /// Whether maps and statistics can be read.
     pub fn can_read(&mut self) -> bool {
+        let mut families = Families::default();
         self.attached
             .iter_mut()
-            .all(|attached| attached.probe.read().is_ok())
+            .all(|attached| attached.probe.collect(&mut families).is_ok())
     }
 
     /// Why the daemon is not ready; empty when it is.
@@ -149,40 +132,34 @@ impl Service {
         Ok(descriptors)
     }
 
-    /// Takes what waits in ring buffers and writes the exchange logs.
+    /// Takes what waits in ring buffers and writes the probes' logs.
     ///
     /// # Errors
     /// When a log cannot be written.
     pub fn drain(&mut self) -> anyhow::Result<()> {
         for attached in &mut self.attached {
-            let exchanges = attached.probe.take_exchanges();
-            if let Some(log) = &mut attached.log {
-                log.append(&exchanges)
-                    .with_context(|| format!("exchange log of probe {:?}", attached.name))?;
-            }
+            attached.ask(|probe| probe.drain())?;
         }
         Ok(())
     }
 
-    /// How often [`Self::expire`] is worth calling.
-    pub fn sweep_interval(&self) -> std::time::Duration {
-        let shortest_ns = self
+    /// How often [`Self::sweep`] is worth calling; nothing when no probe needs it.
+    pub fn sweep_interval(&self) -> Option<std::time::Duration> {
+        let intervals = self
             .attached
             .iter()
-            .map(|attached| attached.idle_ns)
-            .min()
-            .unwrap_or(u64::MAX);
-        std::time::Duration::from_nanos(shortest_ns / 2)
+            .map(|attached| attached.probe.sweep_interval());
+        intervals.flatten().min()
     }
 
-    /// Gives up idle connections.
+    /// Has the probes forget what is gone.
     ///
     /// # Errors
     /// When a map cannot be read.
-    pub fn expire(&mut self) -> anyhow::Result<()> {
+    pub fn sweep(&mut self) -> anyhow::Result<()> {
         let now_ns = monotonic_ns();
         for attached in &mut self.attached {
-            attached.probe.expire(now_ns.saturating_sub(attached.idle_ns))?;
+            attached.ask(|probe| probe.sweep(now_ns))?;
         }
         Ok(())
     }
@@ -196,15 +173,14 @@ impl Service {
         families.add(
             "probelab_build_info",
             "Which build this is.",
-            labels([("version", env!("CARGO_PKG_VERSION"))]),
+            labels([
+                ("version", env!("CARGO_PKG_VERSION")),
+                ("loader", &self.loader.to_string()),
+            ]),
             Value::Gauge(1),
         );
         for attached in &mut self.attached {
-            let reading = attached
-                .probe
-                .read()
-                .with_context(|| format!("probe {:?}", attached.name))?;
-            report::add(&mut families, attached.probe.config(), &reading);
+            attached.ask(|probe| probe.collect(&mut families))?;
         }
         self.drain()?;
         Ok(match format {

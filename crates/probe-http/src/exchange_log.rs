@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use probe_http::tally::Exchange;
-use probe_http::types::METHOD_NAMES;
 use serde::Serialize;
+
+use crate::tally::Exchange;
+use crate::types::METHOD_NAMES;
 
 #[derive(Debug, Serialize)]
 struct Line<'a> {

@@ -1,0 +1,4 @@
+//! Dropped packets.
+
+pub mod blocklist;
+pub mod filter;

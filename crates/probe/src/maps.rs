@@ -1,0 +1,61 @@
+//! Reading and writing maps, by descriptor: the same for every loader.
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+};
+
+use aya::maps::MapData;
+pub use aya::{
+    Pod,
+    maps::{Map, MapError, lpm_trie},
+};
+use libbpf_rs::libbpf_sys;
+
+/// A hash map.
+pub type Hash<K, V> = aya::maps::HashMap<MapData, K, V>;
+/// A hash map with one value per possible CPU.
+pub type PerCpuHash<K, V> = aya::maps::PerCpuHashMap<MapData, K, V>;
+/// An array with one value per possible CPU.
+pub type PerCpuArray<V> = aya::maps::PerCpuArray<MapData, V>;
+/// An array.
+pub type Array<V> = aya::maps::Array<MapData, V>;
+/// A map of prefixes; a lookup finds the longest that fits.
+pub type LpmTrie<K, V> = lpm_trie::LpmTrie<MapData, K, V>;
+/// A ring buffer.
+pub type RingBuffer = aya::maps::RingBuf<MapData>;
+
+/// The map behind a descriptor.
+pub(crate) fn open(fd: OwnedFd) -> Result<Map, MapError> {
+    Map::from_map_data(MapData::from_fd(fd)?)
+}
+
+/// The descriptor of a map of one of the types used here.
+pub(crate) fn descriptor(map: &Map) -> Option<BorrowedFd<'_>> {
+    let data = match map {
+        Map::Array(data)
+        | Map::HashMap(data)
+        | Map::LruHashMap(data)
+        | Map::LpmTrie(data)
+        | Map::PerCpuArray(data)
+        | Map::PerCpuHashMap(data)
+        | Map::PerCpuLruHashMap(data)
+        | Map::ProgramArray(data)
+        | Map::RingBuf(data) => data,
+        _ => return None,
+    };
+    Some(data.fd().as_fd())
+}
+
+/// Writes one entry of a map whose key and value are exactly as long as these.
+pub(crate) fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Result<()> {
+    // SAFETY: both pointers are to live slices; the callers' slices have the sizes that the map was declared with.
+    let result = unsafe {
+        libbpf_sys::bpf_map_update_elem(map.as_raw_fd(), key.as_ptr().cast(), value.as_ptr().cast(), 0)
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(-result))
+    }
+}
