@@ -1,12 +1,13 @@
 //! What a probe is, whatever it observes: how its object is loaded, where it attaches, what its numbers look like.
 //!
 //! Knows no protocol, no virtual machine and no scenario. The libraries that talk to the kernel are named only in
-//! [`loader`], [`maps`] and [`stats`].
+//! [`loader`], [`loaded`], [`maps`] and [`stats`].
 
 pub mod accounting;
 pub mod histogram;
 pub mod interface;
 mod kernel_types;
+pub mod loaded;
 pub mod loader;
 pub mod maps;
 pub mod memlock;

@@ -5,6 +5,7 @@ mod daemon;
 mod endpoints;
 mod manifest;
 mod privileges;
+mod programs;
 mod service;
 
 use std::net::SocketAddr;
@@ -67,6 +68,12 @@ enum Command {
         #[arg(value_name = "FILE")]
         manifest: PathBuf,
     },
+    /// Print runs and run time of every BPF program on this machine, by the process that holds it.
+    Programs {
+        /// What to print.
+        #[arg(long, value_enum, default_value_t = FormatArgument::Prometheus)]
+        format: FormatArgument,
+    },
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -109,6 +116,10 @@ fn execute(command: Command) -> anyhow::Result<()> {
         Command::Check { manifest } => {
             let probes = manifest::read(&manifest)?;
             println!("{}: {} valid", manifest.display(), probes.len());
+            Ok(())
+        }
+        Command::Programs { format } => {
+            print!("{}", Format::from(format).text(&programs::families()?));
             Ok(())
         }
         Command::Completions { shell } => {

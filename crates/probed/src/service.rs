@@ -19,6 +19,14 @@ pub enum Format {
 }
 
 impl Format {
+    /// The families in this format.
+    pub fn text(self, families: &Families) -> String {
+        match self {
+            Self::Prometheus => families.to_prometheus(),
+            Self::OpenMetrics => families.to_openmetrics(),
+        }
+    }
+
     /// The media type to send it as.
     pub fn content_type(self) -> &'static str {
         match self {
@@ -183,9 +191,6 @@ impl Service {
             attached.ask(|probe| probe.collect(&mut families))?;
         }
         self.drain()?;
-        Ok(match format {
-            Format::Prometheus => families.to_prometheus(),
-            Format::OpenMetrics => families.to_openmetrics(),
-        })
+        Ok(format.text(&families))
     }
 }

@@ -33,6 +33,9 @@ pub struct Rootfs {
     pub packages: Vec<String>,
     /// Paths that are left out: what no scenario reads costs guest memory in every checkpoint.
     pub drop: Vec<String>,
+    /// Paths that stay although `drop` takes them.
+    #[serde(default)]
+    pub keep: Vec<String>,
     /// Folders whose Python sources are replaced by their bytecode.
     pub python: Vec<String>,
     /// Names under which busybox is installed.
@@ -398,7 +401,8 @@ fn compile_python(rootfs: &Rootfs, tree: &Path) -> Result<()> {
 
 fn write_archive(rootfs: &Rootfs, tree: &Path, archive: &Path) -> Result<()> {
     let keep = |path: &Path| {
-        let dropped = rootfs.drop.iter().any(|dropped| fits(dropped, path));
+        let named = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, path));
+        let dropped = named(&rootfs.drop) && !named(&rootfs.keep);
         !dropped && !is_compiled_source(rootfs, tree, path)
     };
     let mut entries = cpio::scan(tree, &keep)?;
@@ -432,11 +436,11 @@ fn is_compiled_source(rootfs: &Rootfs, tree: &Path, path: &Path) -> bool {
         && tree.join(path).with_extension("pyc").exists()
 }
 
-/// Whether a path is, or lies below, a dropped one; a component `*` stands for any name, and `*x` or `x*` for
+/// Whether a path is, or lies below, the one that a pattern names; a component `*` stands for any name, and `*x` or `x*` for
 /// any that ends or begins so.
-fn fits(dropped: &str, path: &Path) -> bool {
+fn fits(pattern: &str, path: &Path) -> bool {
     let mut components = path.components();
-    dropped.split('/').all(|wanted| {
+    pattern.split('/').all(|wanted| {
         components.next().is_some_and(|component| {
             let name = component.as_os_str().to_string_lossy();
             match wanted.split_once('*') {
