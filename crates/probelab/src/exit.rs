@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::build::BuildError;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How a command ended.
@@ -34,14 +35,24 @@ impl Exit {
 
     /// The exit of an error: configuration is the user's, everything else could not run.
     pub fn of(report: &miette::Report) -> Self {
-        if let Some(error) = report.downcast_ref::<vm::Error>() {
+        let lab = report.downcast_ref::<vm::Error>();
+        let build = report.downcast_ref::<BuildError>();
+        let lab = lab.or(match build {
+            Some(BuildError::Lab(error)) => Some(error),
+            _ => None,
+        });
+        if let Some(error) = lab {
             return match error {
                 vm::Error::Interrupted => Self::Interrupted,
                 vm::Error::Config(_) | vm::Error::UnknownKernel { .. } => Self::Usage,
                 _ => Self::CouldNotRun,
             };
         }
-        Self::Usage
+        if build.is_some() {
+            Self::CouldNotRun
+        } else {
+            Self::Usage
+        }
     }
 }
 

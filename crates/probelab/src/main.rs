@@ -2,6 +2,8 @@
 //!
 //! `main` maps errors to exit codes; the commands do the work.
 
+mod build;
+mod cells;
 mod cli;
 mod command;
 mod exit;

@@ -72,3 +72,11 @@ pub const DONE: &str = "done";
 pub fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
 }
+
+/// An error in one line with what to do.
+pub fn with_help(error: &dyn miette::Diagnostic) -> String {
+    match error.help() {
+        Some(help) => format!("{error} ({help})"),
+        None => error.to_string(),
+    }
+}

@@ -13,7 +13,9 @@ use toml::{
 use wire::{GuestEnd, WorkloadEnd};
 
 use crate::{
-    OracleKind, ScenarioError, check,
+    OracleKind, ScenarioError,
+    builds::BuildTable,
+    check,
     error::Fault,
     expectation::{self, Expectation},
 };
@@ -148,6 +150,8 @@ pub(crate) struct ScenarioFile {
     pub(crate) links: Vec<Link>,
     #[serde(default, rename = "cgroup")]
     pub(crate) cgroups: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default, rename = "build")]
+    pub(crate) builds: Vec<BuildTable>,
     #[serde(default, rename = "workload")]
     pub(crate) workloads: Vec<Program>,
     pub(crate) probe: Option<Probe>,

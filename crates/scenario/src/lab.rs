@@ -7,12 +7,13 @@
 //! | `/lab/probe.yaml` | the probe manifest |
 //! | `/lab/bin/probed` | the probe daemon; the caller adds its bytes, which no scenario knows |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::{Capture, Collect, File, Job, Link, Probe, Readiness, Stage, Workload};
 
 use crate::{
-    OracleKind, Scenario,
+    Content, OracleKind, Scenario, builds,
+    builds::own_name,
     check::EXCHANGES,
     file::{Program, Ready, ScenarioFile},
 };
@@ -49,7 +50,8 @@ fn load_output(load: &Program) -> String {
 }
 
 impl Scenario {
-    /// The files it needs, as it names them: relative to its own folder, once each.
+    /// The files it needs, as it names them: relative to its own folder, once each. What its builds make is
+    /// not among them.
     pub fn files(&self) -> Vec<&str> {
         let of_programs = self
             .file
@@ -58,18 +60,24 @@ impl Scenario {
             .chain(&self.file.loads)
             .flat_map(|program| &program.files);
         let manifest = self.file.probe.iter().map(|probe| &probe.manifest);
+        let of_builds = self.file.builds.iter().flat_map(|build| &build.files);
+        let built: BTreeSet<&str> = builds::outputs(&self.file)
+            .map(|output| output.get_ref().as_str())
+            .collect();
         let mut files: Vec<&str> = of_programs
             .chain(manifest)
+            .chain(of_builds)
             .map(|file| file.get_ref().as_str())
+            .filter(|file| !built.contains(file))
             .collect();
         files.sort_unstable();
         files.dedup();
         files
     }
 
-    /// What is set up before the checkpoint, and the blobs it names, from blob 0. `files` holds the bytes of
-    /// [`Scenario::files`] under the same names; a file that is not there is left out.
-    pub fn stage(&self, files: &BTreeMap<String, Vec<u8>>) -> (Stage, Vec<Vec<u8>>) {
+    /// What is set up before the checkpoint, and the blobs it names, from blob 0. `files` holds
+    /// [`Scenario::files`] and what the builds made, under the same names; a file that is not there is left out.
+    pub fn stage(&self, files: &BTreeMap<String, Content>) -> (Stage, Vec<Vec<u8>>) {
         let mut blobs = Blobs {
             first: 0,
             bytes: Vec::new(),
@@ -95,7 +103,7 @@ impl Scenario {
         &self,
         name: &str,
         seed: u64,
-        files: &BTreeMap<String, Vec<u8>>,
+        files: &BTreeMap<String, Content>,
         first_blob: usize,
     ) -> (Job, Vec<Vec<u8>>) {
         let mut blobs = Blobs {
@@ -103,13 +111,13 @@ impl Scenario {
             bytes: Vec::new(),
         };
         let mut job_files = program_files(&self.file.loads, files, &mut blobs);
-        if let Some(bytes) = self
+        if let Some(content) = self
             .file
             .probe
             .as_ref()
             .and_then(|probe| files.get(probe.manifest.get_ref()))
         {
-            job_files.push(blobs.file(MANIFEST_PATH.to_owned(), bytes));
+            job_files.push(blobs.file(MANIFEST_PATH.to_owned(), content));
         }
         let load = |program| workload(program, Some(format!("{OUTPUT_FOLDER}/{}", load_output(program))));
         let job = Job {
@@ -217,19 +225,15 @@ fn program_folder(program: &Program) -> String {
     format!("/lab/{}", program.name.get_ref())
 }
 
-fn program_files(programs: &[Program], files: &BTreeMap<String, Vec<u8>>, blobs: &mut Blobs) -> Vec<File> {
+fn program_files(programs: &[Program], files: &BTreeMap<String, Content>, blobs: &mut Blobs) -> Vec<File> {
     let mut written = Vec::new();
     for program in programs {
         for reference in program.files.iter().map(|file| file.get_ref()) {
-            let Some(bytes) = files.get(reference) else {
+            let Some(content) = files.get(reference) else {
                 continue;
             };
-            // A sibling's file is written under its own name: the guest knows one scenario only.
-            let target = match reference.strip_prefix("../") {
-                Some(sibling) => sibling.rsplit('/').next().unwrap_or(sibling),
-                None => reference,
-            };
-            written.push(blobs.file(format!("{}/{target}", program_folder(program)), bytes));
+            let path = format!("{}/{}", program_folder(program), own_name(reference));
+            written.push(blobs.file(path, content));
         }
     }
     written
@@ -271,11 +275,11 @@ struct Blobs {
 }
 
 impl Blobs {
-    fn file(&mut self, path: String, bytes: &[u8]) -> File {
-        self.bytes.push(bytes.to_vec());
+    fn file(&mut self, path: String, content: &Content) -> File {
+        self.bytes.push(content.bytes.clone());
         File {
             path,
-            mode: 0o644,
+            mode: if content.executable { 0o755 } else { 0o644 },
             blob: self.first + self.bytes.len() - 1,
         }
     }

@@ -8,6 +8,7 @@
 //! It knows neither QEMU nor any probe; a probe is to it a source of metric series like every other.
 
 mod buckets;
+mod builds;
 mod check;
 mod check_expectation;
 mod compare;
@@ -22,6 +23,7 @@ mod series;
 mod text;
 mod within;
 
+pub use builds::{Build, Content, own_name};
 pub use error::ScenarioError;
 pub use exit::{ExitCode, exit_code};
 pub use file::{EndKind, Scenario};

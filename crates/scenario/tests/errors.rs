@@ -80,7 +80,7 @@ fn bad_values() {
     insta::assert_snapshot!(error("[\"true\"]", "[]"), @"scenario.toml:11:11: the command is empty | -");
     insta::assert_snapshot!(error("[\"true\"]", "[\"true\"]\nready = { tcp = \"localhost\" }"), @"scenario.toml:12:9: `localhost` is not an address with port | write it like `127.0.0.1:8000`");
     insta::assert_snapshot!(error("\"load.py\"", "\"../../etc/passwd\""), @"scenario.toml:12:10: `../../etc/passwd` is not a file of the scenario | name a file below the scenario's folder, or `../SCENARIO/FILE` of another scenario");
-    insta::assert_snapshot!(error("name = \"load\"", "name = \"../load\""), @"scenario.toml:10:8: `../load` cannot name a folder | use letters, digits, `-`, `_` and `.`");
+    insta::assert_snapshot!(error("name = \"load\"", "name = \"../load\""), @"scenario.toml:10:8: `../load` cannot name a file or folder | use letters, digits, `-`, `_` and `.`");
     insta::assert_snapshot!(error("cpus = 1", "cpus = 1 2"), @"scenario.toml:4:8: string values must be quoted, expected literal string | -");
 }
 
@@ -159,4 +159,20 @@ fn the_diagnostic_shows_the_place() {
       ╰────
      help: did you mean `cpus`?
     ");
+}
+
+#[test]
+fn builds() {
+    let build = |from: &str, to: &str| {
+        let build = "[[build]]\nfiles = [\"a.c\"]\ncommand = [\"cc\"]\noutputs = [\"a\"]\n";
+        assert!(build.contains(from), "the test replaces nothing");
+        error("[[load]]", &format!("{}\n[[load]]", build.replacen(from, to, 1)))
+    };
+    insta::assert_snapshot!(build("[\"cc\"]", "[]"), @"scenario.toml:11:11: the command is empty | -");
+    insta::assert_snapshot!(build("[\"a\"]", "[]"), @"scenario.toml:12:11: a build that makes nothing | -");
+    insta::assert_snapshot!(build("[\"a\"]", "[\"a\", \"a\"]"), @"scenario.toml:12:17: a second build makes `a` | -");
+    insta::assert_snapshot!(build("[\"a\"]", "[\"out/a\"]"), @"scenario.toml:12:12: `out/a` cannot name a file or folder | use letters, digits, `-`, `_` and `.`");
+    insta::assert_snapshot!(build("[\"a.c\"]", "[\"a\"]"), @"scenario.toml:10:10: `a` is what a build makes, not what it reads | one build may run several programs: `sh -c`");
+    insta::assert_snapshot!(build("[\"a.c\"]", "[\"/etc/passwd\"]"), @"scenario.toml:10:10: `/etc/passwd` is not a file of the scenario | name a file below the scenario's folder, or `../SCENARIO/FILE` of another scenario");
+    insta::assert_snapshot!(build("outputs", "output"), @"scenario.toml:12:1: unknown key `output` | did you mean `outputs`?");
 }

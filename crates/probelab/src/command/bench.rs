@@ -7,8 +7,9 @@ use serde::Serialize;
 use vm::{cache::Cache, kernels::Kernel, run::Lab};
 use wire::{GuestEnd, Lane, Record};
 
-use super::run::request;
 use crate::{
+    build::Builder,
+    cells::request,
     exit::Exit,
     files::Loaded,
     open::{Context, PROBED_VARIABLE},
@@ -86,7 +87,8 @@ async fn measure(
     boots: usize,
     restores: usize,
 ) -> Result<Row> {
-    let with_capture = request(loaded, 1, Lane::Virtual, Some(probed))?;
+    let files = Builder::default().files(context, loaded).await?;
+    let with_capture = request(loaded, &files, 1, Lane::Virtual, Some(probed))?;
     let without_capture = {
         let mut request = with_capture.clone();
         request.job.capture = None;

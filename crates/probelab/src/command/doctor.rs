@@ -10,7 +10,7 @@ use wire::Lane;
 use crate::{
     exit::Exit,
     open::{Context, GUEST_VARIABLE, PROBED_VARIABLE},
-    show::DONE,
+    show::{DONE, with_help},
 };
 
 #[derive(Serialize)]
@@ -73,7 +73,7 @@ fn qemu() -> Finding {
             name: "qemu",
             good: false,
             needed: true,
-            words: super::run::with_help(&error),
+            words: with_help(&error),
         },
     }
 }
@@ -90,7 +90,7 @@ fn mirror(context: &Context) -> Finding {
             name: "mirror",
             good: false,
             needed: false,
-            words: super::run::with_help(&error),
+            words: with_help(&error),
         },
     }
 }

@@ -5,8 +5,10 @@ use std::path::Path;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use wire::Record;
 
-use super::run::{host_kernel, request};
+use super::run::host_kernel;
 use crate::{
+    build::Builder,
+    cells::request,
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
     show::DONE,
@@ -39,7 +41,8 @@ pub async fn run(context: &Context, path: &Path) -> Result<Exit> {
         None => host_kernel(),
     };
     let probed = context.project.program("probed", PROBED_VARIABLE).ok();
-    let request = request(loaded, old.seed, old.lane, probed.as_deref())?;
+    let files = Builder::default().files(context, loaded).await?;
+    let request = request(loaded, &files, old.seed, old.lane, probed.as_deref())?;
     let new = lab.run(&kernel, &request).await?;
     context.progress.step(&kernel.label(), DONE);
     println!("record  {}\nreplay  {}", old.digest, new.digest);
