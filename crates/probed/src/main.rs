@@ -42,6 +42,9 @@ enum Command {
         /// Where to serve /metrics, /ready and /healthz.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
         listen: SocketAddr,
+        /// What loads the probes.
+        #[arg(long, value_name = "NAME", value_enum, default_value_t = LoaderArgument::Aya)]
+        loader: LoaderArgument,
     },
     /// Attach, wait, print all metrics once, detach.
     Once {
@@ -69,6 +72,11 @@ enum Command {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum LoaderArgument {
+    Aya,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum FormatArgument {
     Prometheus,
     Openmetrics,
@@ -85,7 +93,11 @@ impl From<FormatArgument> for Format {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run { manifest, listen } => daemon::run(manifest::read(&manifest)?, listen),
+        Command::Run {
+            manifest,
+            listen,
+            loader: LoaderArgument::Aya,
+        } => daemon::run(manifest::read(&manifest)?, listen),
         Command::Once {
             manifest,
             seconds,
