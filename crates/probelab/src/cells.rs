@@ -1,4 +1,4 @@
-//! Cells: a scenario on a kernel. They run in parallel, each is judged and its record kept.
+//! Cells: a scenario on a kernel with a loader. They run in parallel, each is judged and its record kept.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,13 +12,14 @@ use vm::{
     kernels::{Kernel, Source},
     run::{Lab, Request},
 };
-use wire::{File, Lane, Record};
+use wire::{File, KernelIdentity, Lane, Loader, Record};
 
 use crate::{
     build::{BuildError, Builder},
     files::{Files, Loaded},
     open::{Context, PROBED_VARIABLE},
     oracle_tools::judge_record,
+    pairs,
     show::{DONE, with_help},
 };
 
@@ -31,6 +32,8 @@ pub struct Setup {
     pub kernels: Vec<Kernel>,
     /// The static probe daemon, where there is one.
     pub probed: Option<PathBuf>,
+    /// Loaders: a scenario with a probe runs once with each.
+    pub loaders: Vec<Loader>,
     /// Seed of everything random.
     pub seed: u64,
     /// Lane.
@@ -48,12 +51,21 @@ pub struct Done {
     pub scenario: String,
     /// What the kernel is called.
     pub kernel: String,
+    /// What the probes were loaded with, when there are any.
+    pub loader: Option<Loader>,
     /// The record, when there was a run.
     pub record: Option<Record>,
     /// The verdict with its evidence.
     pub judgement: Judgement,
     /// The command that repeats it.
     pub replay: Option<String>,
+}
+
+/// One run to do.
+struct Cell<'a> {
+    prepared: &'a Prepared<'a>,
+    kernel: &'a Kernel,
+    loader: Option<Loader>,
 }
 
 /// A scenario whose programs are built, or that cannot run.
@@ -69,6 +81,21 @@ pub async fn fetch_all(context: &Context, sources: &[Source]) -> Result<Vec<Kern
         kernels.push(context.fetch(source).await?);
     }
     Ok(kernels)
+}
+
+/// The kernel of the host lane: whatever runs.
+pub fn host_kernel() -> Kernel {
+    Kernel {
+        identity: KernelIdentity {
+            series: "host".into(),
+            package: "-".into(),
+            version: "-".into(),
+            sha256: "-".into(),
+            stands_in_for: None,
+        },
+        image: PathBuf::new(),
+        modules: PathBuf::new(),
+    }
 }
 
 /// The folder for records: the given one, or the cache's.
@@ -88,16 +115,12 @@ pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Runs every scenario on every kernel, in this order whatever ends first.
+/// Runs every scenario on every kernel with every loader, reported in this order whatever ends first.
 pub async fn run_all(context: &Context, setup: &Setup, scenarios: &[Loaded]) -> Result<Vec<Done>> {
     let prepared = prepare(context, scenarios).await?;
-    // Kernel by kernel, so that runs that share a template's pages follow one another.
-    let cells = setup
-        .kernels
-        .iter()
-        .flat_map(|kernel| prepared.iter().map(move |prepared| (prepared, kernel)));
-    let mut done: Vec<(usize, Result<Done>)> = stream::iter(cells.enumerate())
-        .map(|(index, (prepared, kernel))| async move { (index, one(setup, prepared, kernel).await) })
+    let cells = cells(setup, &prepared).into_iter().enumerate();
+    let mut done: Vec<(usize, Result<Done>)> = stream::iter(cells)
+        .map(|(index, cell)| async move { (index, one(setup, &cell).await) })
         .buffer_unordered(setup.jobs)
         .collect()
         .await;
@@ -105,7 +128,31 @@ pub async fn run_all(context: &Context, setup: &Setup, scenarios: &[Loaded]) -> 
     for kernel in &setup.kernels {
         context.progress.step(&kernel.label(), DONE);
     }
-    done.into_iter().map(|(_, done)| done).collect()
+    let mut done = done
+        .into_iter()
+        .map(|(_, done)| done)
+        .collect::<Result<Vec<_>>>()?;
+    pairs::compare(&mut done);
+    Ok(done)
+}
+
+/// Kernel by kernel, so that runs that share a template's pages follow one another.
+fn cells<'a>(setup: &'a Setup, prepared: &'a [Prepared<'a>]) -> Vec<Cell<'a>> {
+    let mut cells = Vec::new();
+    for kernel in &setup.kernels {
+        for prepared in prepared {
+            let loaders = match prepared.loaded.scenario.has_probe() {
+                true => setup.loaders.iter().copied().map(Some).collect(),
+                false => vec![None],
+            };
+            cells.extend(loaders.into_iter().map(|loader| Cell {
+                prepared,
+                kernel,
+                loader,
+            }));
+        }
+    }
+    cells
 }
 
 /// A scenario that cannot be built fails alone; only the user's wish ends everything.
@@ -122,11 +169,17 @@ async fn prepare<'a>(context: &Context, scenarios: &'a [Loaded]) -> Result<Vec<P
     Ok(prepared)
 }
 
-async fn one(setup: &Setup, prepared: &Prepared<'_>, kernel: &Kernel) -> Result<Done> {
+async fn one(setup: &Setup, cell: &Cell<'_>) -> Result<Done> {
+    let Cell {
+        prepared,
+        kernel,
+        loader,
+    } = *cell;
     let loaded = prepared.loaded;
     let done = |record, judgement, replay| Done {
         scenario: loaded.name.clone(),
         kernel: kernel.label(),
+        loader,
         record,
         judgement,
         replay,
@@ -135,7 +188,13 @@ async fn one(setup: &Setup, prepared: &Prepared<'_>, kernel: &Kernel) -> Result<
         Ok(files) => files,
         Err(error) => return Ok(done(None, Judgement::infra(with_help(error)), None)),
     };
-    let request = request(loaded, files, setup.seed, setup.lane, setup.probed.as_deref())?;
+    let input = Input {
+        seed: setup.seed,
+        lane: setup.lane,
+        loader: loader.unwrap_or_default(),
+        probed: setup.probed.as_deref(),
+    };
+    let request = request(loaded, files, &input)?;
     let record = match setup.lab.run(kernel, &request).await {
         Ok(record) => record,
         Err(vm::Error::Interrupted) => return Err(vm::Error::Interrupted.into()),
@@ -150,18 +209,27 @@ async fn one(setup: &Setup, prepared: &Prepared<'_>, kernel: &Kernel) -> Result<
     Ok(done(Some(record), judgement, replay))
 }
 
+/// What goes into a run beside the scenario and the kernel.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Lane.
+    pub lane: Lane,
+    /// Loader of the probes; without a probe it does not matter.
+    pub loader: Loader,
+    /// The static probe daemon, where there is one.
+    pub probed: Option<&'a Path>,
+}
+
 /// What a scenario asks the lab to do. `files` are its own and what its builds made.
-pub fn request(
-    loaded: &Loaded,
-    files: &Files,
-    seed: u64,
-    lane: Lane,
-    probed: Option<&Path>,
-) -> Result<Request> {
+pub fn request(loaded: &Loaded, files: &Files, input: &Input<'_>) -> Result<Request> {
     let (stage, stage_blobs) = loaded.scenario.stage(files);
-    let (mut job, mut job_blobs) = loaded.scenario.job(&loaded.name, seed, files, 0);
+    let (mut job, mut job_blobs) = loaded
+        .scenario
+        .job(&loaded.name, input.seed, input.loader, files, 0);
     if loaded.scenario.has_probe() {
-        let path = probed.ok_or_else(|| {
+        let path = input.probed.ok_or_else(|| {
             miette::miette!(
                 help = format!("`just build` makes it; {PROBED_VARIABLE} names another one"),
                 "the static program `probed` was not found, and {} needs it",
@@ -181,7 +249,7 @@ pub fn request(
     }
     Ok(Request {
         scenario: loaded.name.clone(),
-        lane,
+        lane: input.lane,
         stage,
         stage_blobs,
         job,
@@ -190,12 +258,17 @@ pub fn request(
     })
 }
 
-fn keep(record: &Record, kernel: &Kernel, folder: &Path) -> Result<PathBuf> {
-    let name = format!(
-        "{}-{}-{}-{}.json",
+/// `SCENARIO-KERNEL-LANE[-LOADER]-SEED.json`.
+fn file_name(record: &Record, kernel: &Kernel) -> String {
+    let loader = record.loader.map_or(String::new(), |loader| format!("-{loader}"));
+    format!(
+        "{}-{}-{}{loader}-{}.json",
         record.scenario, kernel.identity.series, record.lane, record.seed
-    );
-    let path = folder.join(name);
+    )
+}
+
+fn keep(record: &Record, kernel: &Kernel, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join(file_name(record, kernel));
     let mut file = tempfile::NamedTempFile::new_in(folder).into_diagnostic()?;
     serde_json::to_writer(&mut file, record).into_diagnostic()?;
     file.persist(&path)

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use wire::Lane;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use wire::{Lane, Loader};
 
 /// Boots unmodified, pinned kernels, runs real workloads beside real eBPF probes, and says whether each probe
 /// is correct and what it costs. Every run can be repeated byte for byte, without KVM.
@@ -117,6 +117,9 @@ pub struct Run {
     /// virtual (deterministic), kvm (real time), host (this machine's kernel)
     #[arg(long, default_value = "virtual")]
     pub lane: Lane,
+    /// Library that loads the probes; with `both`, each scenario with a probe runs twice, and the two must agree
+    #[arg(long, value_name = "NAME", default_value = "aya")]
+    pub loader: Loaders,
     /// Runs at once (default: one per processor)
     #[arg(long, short)]
     pub jobs: Option<usize>,
@@ -126,6 +129,28 @@ pub struct Run {
     /// Folder for the records (default: in the cache)
     #[arg(long, value_name = "FOLDER")]
     pub records: Option<PathBuf>,
+}
+
+/// Which loaders are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Loaders {
+    /// libbpf, the kernel's own library
+    Libbpf,
+    /// aya, in Rust
+    Aya,
+    /// One after the other, compared
+    Both,
+}
+
+impl Loaders {
+    /// Each of them.
+    pub fn loaders(self) -> Vec<Loader> {
+        match self {
+            Self::Libbpf => vec![Loader::Libbpf],
+            Self::Aya => vec![Loader::Aya],
+            Self::Both => Loader::ALL.to_vec(),
+        }
+    }
 }
 
 /// `probelab bench`.

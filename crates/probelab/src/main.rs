@@ -10,6 +10,7 @@ mod exit;
 mod files;
 mod open;
 mod oracle_tools;
+mod pairs;
 mod show;
 
 use std::process::ExitCode;

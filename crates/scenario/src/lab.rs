@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::{Capture, Collect, File, Job, Link, Probe, Readiness, Stage, Workload};
+use wire::{Capture, Collect, File, Job, Link, Loader, Probe, Readiness, Stage, Workload};
 
 use crate::{
     Content, OracleKind, Scenario, builds,
@@ -98,11 +98,13 @@ impl Scenario {
     }
 
     /// What is done after the checkpoint, and the blobs it names, from blob `first_blob`. `name` is the
-    /// scenario's; `files` as for [`Scenario::stage`].
+    /// scenario's; the
+    /// loader matters only where there is a probe, and `files` are as for [`Scenario::stage`].
     pub fn job(
         &self,
         name: &str,
         seed: u64,
+        loader: Loader,
         files: &BTreeMap<String, Content>,
         first_blob: usize,
     ) -> (Job, Vec<Vec<u8>>) {
@@ -127,7 +129,7 @@ impl Scenario {
             deadline_guest_seconds: *self.file.deadline_guest_seconds.get_ref(),
             files: job_files,
             sysctls: self.file.sysctls.clone(),
-            probe: self.probe(),
+            probe: self.probe(loader),
             capture: self.file.capture.as_ref().map(|capture| Capture {
                 interface: capture.interface.clone(),
                 filter: capture.filter.clone(),
@@ -154,7 +156,7 @@ impl Scenario {
         self.file.links.iter().map(link).collect()
     }
 
-    fn probe(&self) -> Option<Probe> {
+    fn probe(&self, loader: Loader) -> Option<Probe> {
         let probe = self.file.probe.as_ref()?;
         let command = [
             PROBED_PATH,
@@ -163,10 +165,13 @@ impl Scenario {
             MANIFEST_PATH,
             "--listen",
             PROBE_ADDRESS,
+            "--loader",
+            loader.name(),
         ];
         Some(Probe {
             command: command.map(str::to_owned).to_vec(),
             address: PROBE_ADDRESS.to_owned(),
+            loader,
             settle_milliseconds: probe.settle_milliseconds,
         })
     }

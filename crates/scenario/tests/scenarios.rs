@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use scenario::{Content, Scenario};
-use wire::Readiness;
+use wire::{Loader, Readiness};
 
 macro_rules! scenarios {
     ($($name:literal),* $(,)?) => {
@@ -83,7 +83,7 @@ fn http_latency_becomes_a_stage_and_a_job() {
     };
     assert_eq!(server.ready, Some(ready));
 
-    let (job, blobs) = scenario.job("http-latency", 7, &files, 5);
+    let (job, blobs) = scenario.job("http-latency", 7, Loader::Aya, &files, 5);
     assert_eq!(blobs, [b"probe.yaml"]);
     assert_eq!(
         (job.files[0].path.as_str(), job.files[0].blob),
@@ -112,15 +112,37 @@ fn the_stage_does_not_depend_on_the_seed() {
     let scenario = parsed("http-latency");
     let files = BTreeMap::new();
     assert_ne!(
-        scenario.job("x", 1, &files, 0).0,
-        scenario.job("x", 2, &files, 0).0
+        scenario.job("x", 1, Loader::Aya, &files, 0).0,
+        scenario.job("x", 2, Loader::Aya, &files, 0).0
     );
     assert_eq!(scenario.stage(&files), scenario.stage(&files));
 }
 
 #[test]
+fn the_daemon_is_told_which_loader_to_use() {
+    let job = |name: &str, loader| parsed(name).job(name, 1, loader, &BTreeMap::new(), 0).0;
+    for loader in Loader::ALL {
+        let job = serde_json::to_value(job("http-latency", loader)).unwrap();
+        assert_eq!(job["probe"]["loader"], loader.name());
+        let command: Vec<&str> = job["probe"]["command"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap())
+            .collect();
+        assert_eq!(
+            command.join(" "),
+            format!(
+                "/lab/bin/probed run --manifest /lab/probe.yaml --listen 127.0.0.1:9464 --loader {loader}"
+            )
+        );
+    }
+    assert_eq!(job("canary", Loader::Aya), job("canary", Loader::Libbpf));
+}
+
+#[test]
 fn no_exchange_log_is_asked_of_a_manifest_that_writes_none() {
-    let (job, _) = parsed("broken-silent-probe").job("x", 1, &BTreeMap::new(), 0);
+    let (job, _) = parsed("broken-silent-probe").job("x", 1, Loader::Aya, &BTreeMap::new(), 0);
     assert!(job.probe.is_some());
     assert!(job.collect.iter().all(|collect| collect.name != "exchanges"));
 }
@@ -156,7 +178,7 @@ fn what_a_build_makes_is_run_and_not_read() {
         let bytes = name.as_bytes().to_vec();
         files.insert(name.to_owned(), Content { bytes, executable });
     }
-    let (job, blobs) = scenario.job("built", 1, &files, 0);
+    let (job, blobs) = scenario.job("built", 1, Loader::Aya, &files, 0);
     let written: Vec<(&str, u32)> = job
         .files
         .iter()

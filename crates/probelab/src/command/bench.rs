@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, path::Path};
 use miette::{IntoDiagnostic, Result, miette};
 use serde::Serialize;
 use vm::{cache::Cache, kernels::Kernel, run::Lab};
-use wire::{GuestEnd, Lane, Record};
+use wire::{GuestEnd, Lane, Loader, Record};
 
 use crate::{
     build::Builder,
-    cells::request,
+    cells::{Input, request},
     exit::Exit,
     files::Loaded,
     open::{Context, PROBED_VARIABLE},
@@ -88,7 +88,13 @@ async fn measure(
     restores: usize,
 ) -> Result<Row> {
     let files = Builder::default().files(context, loaded).await?;
-    let with_capture = request(loaded, &files, 1, Lane::Virtual, Some(probed))?;
+    let input = Input {
+        seed: 1,
+        lane: Lane::Virtual,
+        loader: Loader::default(),
+        probed: Some(probed),
+    };
+    let with_capture = request(loaded, &files, &input)?;
     let without_capture = {
         let mut request = with_capture.clone();
         request.job.capture = None;

@@ -5,10 +5,9 @@ use std::path::Path;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use wire::Record;
 
-use super::run::host_kernel;
 use crate::{
     build::Builder,
-    cells::request,
+    cells::{Input, host_kernel, request},
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
     show::DONE,
@@ -42,7 +41,13 @@ pub async fn run(context: &Context, path: &Path) -> Result<Exit> {
     };
     let probed = context.project.program("probed", PROBED_VARIABLE).ok();
     let files = Builder::default().files(context, loaded).await?;
-    let request = request(loaded, &files, old.seed, old.lane, probed.as_deref())?;
+    let input = Input {
+        seed: old.seed,
+        lane: old.lane,
+        loader: old.loader.unwrap_or_default(),
+        probed: probed.as_deref(),
+    };
+    let request = request(loaded, &files, &input)?;
     let new = lab.run(&kernel, &request).await?;
     context.progress.step(&kernel.label(), DONE);
     println!("record  {}\nreplay  {}", old.digest, new.digest);

@@ -1,15 +1,15 @@
-//! `probelab run`: scenarios × kernels, in parallel, judged and reported.
+//! `probelab run`: scenarios × kernels × loaders, in parallel, judged and reported.
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::io::IsTerminal;
 
 use miette::{IntoDiagnostic, Result};
 use report::{Cell, Style, details, matrix, to_json};
 use scenario::exit_code;
-use vm::kernels::{Kernel, Source};
-use wire::{KernelIdentity, Lane};
+use vm::kernels::Source;
+use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, fetch_all, processors, records_folder, run_all},
+    cells::{Done, Setup, fetch_all, host_kernel, processors, records_folder, run_all},
     cli::Run,
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
@@ -34,6 +34,7 @@ pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
         lab,
         kernels,
         probed: context.project.program("probed", PROBED_VARIABLE).ok(),
+        loaders: arguments.loader.loaders(),
         seed: arguments.seed,
         lane: arguments.lane,
         jobs: arguments.jobs.unwrap_or_else(processors).max(1),
@@ -52,6 +53,7 @@ fn print(done: &[Done], json: bool) -> Result<()> {
         .map(|done| Cell {
             scenario: &done.scenario,
             kernel: &done.kernel,
+            loader: done.loader,
             record: done.record.as_ref(),
             judgement: &done.judgement,
             replay: done.replay.as_deref(),
@@ -74,19 +76,4 @@ fn print(done: &[Done], json: bool) -> Result<()> {
     };
     println!("{text}");
     Ok(())
-}
-
-/// The kernel of the host lane: whatever runs.
-pub fn host_kernel() -> Kernel {
-    Kernel {
-        identity: KernelIdentity {
-            series: "host".into(),
-            package: "-".into(),
-            version: "-".into(),
-            sha256: "-".into(),
-            stands_in_for: None,
-        },
-        image: PathBuf::new(),
-        modules: PathBuf::new(),
-    }
 }
