@@ -8,7 +8,8 @@ use wire::{Lane, Loader};
 /// Boots unmodified, pinned kernels, runs real workloads beside real eBPF probes, and says whether each probe
 /// is correct and what it costs. Every run can be repeated byte for byte, without KVM.
 ///
-/// Exit codes: 0 passed, 1 failed, 2 usage or configuration, 69 could not run, 130 interrupted, 255 guest panic.
+/// Exit codes: 0 passed, 1 failed, 2 usage or configuration, 69 could not run, 130 interrupted, 141 nobody reads the
+/// results, 255 guest panic.
 #[derive(Debug, Parser)]
 #[command(name = "probelab", version, max_term_width = 100)]
 pub struct Cli {

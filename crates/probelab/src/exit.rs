@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::build::BuildError;
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{build::BuildError, out::Closed};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Exit {
     Usage,
     /// 69: it could not run (EX_UNAVAILABLE of sysexits.h).
     CouldNotRun,
+    /// 141: nobody read the results any more, as shells count it.
+    Closed,
     /// 130: ended by Ctrl-C or SIGTERM, as shells count it.
     Interrupted,
     /// 255: a guest kernel broke that was not meant to.
@@ -35,6 +38,9 @@ impl Exit {
 
     /// The exit of an error: configuration is the user's, everything else could not run.
     pub fn of(report: &miette::Report) -> Self {
+        if report.is::<Closed>() {
+            return Self::Closed;
+        }
         let lab = report.downcast_ref::<vm::Error>();
         let build = report.downcast_ref::<BuildError>();
         let lab = lab.or(match build {
@@ -64,6 +70,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::CouldNotRun => 69,
             Exit::Interrupted => 130,
+            Exit::Closed => 141,
             Exit::GuestPanic => 255,
         })
     }

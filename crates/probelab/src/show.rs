@@ -10,6 +10,8 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use vm::{Event, Progress};
 
+use crate::out::err;
+
 /// How often a spinner turns.
 const TURN: Duration = Duration::from_millis(120);
 
@@ -19,7 +21,7 @@ pub fn progress(quiet: bool) -> Progress {
         // A notice changes what a result means, so it is never dropped.
         return Progress::new(|event| {
             if let Event::Notice { subject, what } = event {
-                eprintln!("{subject}: {what}");
+                err!("{subject}: {what}");
             }
         });
     }
@@ -27,8 +29,8 @@ pub fn progress(quiet: bool) -> Progress {
         return on_a_terminal();
     }
     Progress::new(|event| match event {
-        Event::Step { subject, what } => eprintln!("{subject}: {what}"),
-        Event::Notice { subject, what } => eprintln!("{subject}: note: {what}"),
+        Event::Step { subject, what } => err!("{subject}: {what}"),
+        Event::Notice { subject, what } => err!("{subject}: note: {what}"),
     })
 }
 

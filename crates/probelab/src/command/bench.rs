@@ -13,6 +13,7 @@ use crate::{
     exit::Exit,
     files::Loaded,
     open::{Context, PROBED_VARIABLE},
+    out::{self, out},
     show::{DONE, bytes},
 };
 
@@ -67,9 +68,9 @@ pub async fn run(
         context.progress.step(&kernel.label(), DONE);
     }
     if json {
-        println!("{}", serde_json::to_string_pretty(&rows).into_diagnostic()?);
+        out::json(&rows)?;
     } else {
-        print(&rows);
+        print(&rows)?;
     }
     Ok(if rows.iter().all(holds) {
         Exit::Passed
@@ -197,12 +198,12 @@ fn holds(row: &Row) -> bool {
         && row.template_bytes <= TEMPLATE_BYTES
 }
 
-fn print(rows: &[Row]) {
-    println!(
+fn print(rows: &[Row]) -> Result<()> {
+    out!(
         "kernel  digests  of boots×restores  start s  template  | net instructions: packet  request | with capture: packet  request | empty"
     );
     for row in rows {
-        println!(
+        out!(
             "{:6}  {:7}  {:>17}  {:7.3}  {:>8}  | {:24.0}  {:7.0} | {:20.0}  {:7.0} | {:5.0}",
             row.kernel,
             row.digests.len(),
@@ -223,6 +224,7 @@ fn print(rows: &[Row]) {
     ]
     .into();
     for (what, limit) in promised {
-        println!("promised: {what} {limit}");
+        out!("promised: {what} {limit}");
     }
+    Ok(())
 }

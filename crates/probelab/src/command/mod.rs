@@ -18,12 +18,15 @@ use crate::{
     cli::{Bench, Cli, Command},
     exit::Exit,
     open::Context,
+    out::text,
 };
 
 /// Runs what was asked for.
 pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "probelab", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "probelab", &mut script);
+        text(&String::from_utf8_lossy(&script))?;
         return Ok(Exit::Passed);
     }
     let context = Context::open(&cli.common, cancel)?;

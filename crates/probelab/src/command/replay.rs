@@ -10,6 +10,7 @@ use crate::{
     cells::{Input, host_kernel, request},
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
+    out::out,
     show::DONE,
 };
 
@@ -50,15 +51,15 @@ pub async fn run(context: &Context, path: &Path) -> Result<Exit> {
     let request = request(loaded, &files, &input)?;
     let new = lab.run(&kernel, &request).await?;
     context.progress.step(&kernel.label(), DONE);
-    println!("record  {}\nreplay  {}", old.digest, new.digest);
+    out!("record  {}\nreplay  {}", old.digest, new.digest);
     if new.inputs_sha256 != old.inputs_sha256 {
-        println!("{}", changed_inputs(&old, &new));
+        out!("{}", changed_inputs(&old, &new));
     }
     if old.digest == new.digest {
-        println!("equal");
+        out!("equal");
         return Ok(Exit::Passed);
     }
-    println!("{}", first_difference(&old, &new));
+    out!("{}", first_difference(&old, &new));
     Ok(Exit::Failed)
 }
 

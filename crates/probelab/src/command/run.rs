@@ -13,6 +13,7 @@ use crate::{
     cli::Run,
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
+    out::text,
 };
 
 /// Runs the command.
@@ -60,8 +61,7 @@ fn print(done: &[Done], json: bool) -> Result<()> {
         })
         .collect();
     if json {
-        println!("{}", to_json(&cells).into_diagnostic()?);
-        return Ok(());
+        return text(&to_json(&cells).into_diagnostic()?);
     }
     let style = if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         Style::Coloured
@@ -69,11 +69,10 @@ fn print(done: &[Done], json: bool) -> Result<()> {
         Style::Plain
     };
     let one_scenario = done.windows(2).all(|pair| pair[0].scenario == pair[1].scenario);
-    let text = if one_scenario {
+    let shown = if one_scenario {
         details(&cells, style)
     } else {
         matrix(&cells, style)
     };
-    println!("{text}");
-    Ok(())
+    text(&shown)
 }
