@@ -61,6 +61,20 @@ pub struct Done {
     pub replay: Option<String>,
 }
 
+impl Done {
+    /// Its cell of a report.
+    pub fn cell(&self) -> report::Cell<'_> {
+        report::Cell {
+            scenario: &self.scenario,
+            kernel: &self.kernel,
+            loader: self.loader,
+            record: self.record.as_ref(),
+            judgement: &self.judgement,
+            replay: self.replay.as_deref(),
+        }
+    }
+}
+
 /// One run to do.
 struct Cell<'a> {
     prepared: &'a Prepared<'a>,

@@ -49,6 +49,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Run every known mistake of a probe against the scenario that must catch it
+    Mutants(Mutants),
     /// Say what is missing on this machine and how to get it
     Doctor {
         /// Decide anew whether the kvm lane works
@@ -130,6 +132,23 @@ pub struct Run {
     /// Folder for the records (default: in the cache)
     #[arg(long, value_name = "FOLDER")]
     pub records: Option<PathBuf>,
+}
+
+/// `probelab mutants`.
+#[derive(Debug, Args)]
+pub struct Mutants {
+    /// Kernels, as for `run`
+    #[arg(long, short, default_value = "6.12")]
+    pub kernel: Vec<String>,
+    /// Library that loads the probes
+    #[arg(long, value_name = "NAME", default_value = "aya")]
+    pub loader: Loaders,
+    /// Runs at once (default: one per processor)
+    #[arg(long, short)]
+    pub jobs: Option<usize>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which loaders are meant.

@@ -14,6 +14,7 @@ mod cli;
 mod command;
 mod exit;
 mod files;
+mod mutants;
 mod open;
 mod oracle_tools;
 mod out;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use report::Style;
 use vm::{Event, Progress};
 
 use crate::out::err;
@@ -73,6 +74,15 @@ pub const DONE: &str = "done";
 /// Bytes for people.
 pub fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
+}
+
+/// How reports are dressed: with colours on a terminal.
+pub fn style() -> Style {
+    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        Style::Coloured
+    } else {
+        Style::Plain
+    }
 }
 
 /// An error in one line with what to do.

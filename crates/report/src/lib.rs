@@ -4,6 +4,7 @@
 //! what it is handed and reads no clock, so equal runs give equal reports.
 
 mod json;
+mod mutants;
 mod paint;
 mod terminal;
 
@@ -11,6 +12,7 @@ use scenario::{Judgement, Verdict};
 use wire::{Loader, Record};
 
 pub use json::{JSON_SCHEMA_VERSION, to_json};
+pub use mutants::{Mutant, mutants_exit_code, mutants_text, mutants_to_json};
 pub use terminal::{Style, details, matrix};
 
 /// One run of a scenario on a kernel: a cell of the matrix.

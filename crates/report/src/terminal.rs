@@ -87,7 +87,7 @@ pub fn details(cells: &[Cell<'_>], style: Style) -> String {
 }
 
 /// What a run is called: its scenario, and its loader where runs had different ones.
-fn title(cell: &Cell<'_>, cells: &[Cell<'_>]) -> String {
+pub(crate) fn title(cell: &Cell<'_>, cells: &[Cell<'_>]) -> String {
     match cell.loader.filter(|_| loaders_differ(cells)) {
         Some(loader) => format!("{} ({loader})", cell.scenario),
         None => cell.scenario.to_owned(),
@@ -101,7 +101,7 @@ fn loaders_differ(cells: &[Cell<'_>]) -> bool {
         .is_some_and(|first| loaders.any(|loader| loader != first))
 }
 
-fn table<'a>(header: impl Iterator<Item = &'a str>) -> Table {
+pub(crate) fn table<'a>(header: impl Iterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -109,7 +109,7 @@ fn table<'a>(header: impl Iterator<Item = &'a str>) -> Table {
     table
 }
 
-fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = Vec::new();
     for name in names {
         if !seen.contains(&name) {
@@ -136,6 +136,10 @@ fn finish(mut text: String, cells: &[Cell<'_>], style: Style) -> String {
         text.push_str(&format!("\n  {drift}"));
     }
     text.push_str(&format!("\n\n{}\n", summary(cells)));
+    dressed(text, style)
+}
+
+pub(crate) fn dressed(text: String, style: Style) -> String {
     match style {
         Style::Plain => text,
         Style::Coloured => paint(&text),
@@ -157,7 +161,7 @@ fn summary(cells: &[Cell<'_>]) -> String {
 }
 
 /// Everything to know about a run that is not a pass.
-fn complaint(cell: &Cell<'_>, cells: &[Cell<'_>]) -> String {
+pub(crate) fn complaint(cell: &Cell<'_>, cells: &[Cell<'_>]) -> String {
     let mut text = format!("{} on {}: {}", title(cell, cells), cell.kernel, cell.word());
     text.push_str(&format!("\n  {}", indented(&cell.reason().unwrap_or_default())));
     text.push_str(&evidence(&cell.judgement.results));

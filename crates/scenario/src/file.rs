@@ -53,6 +53,12 @@ impl Scenario {
         self.file.probe.is_some()
     }
 
+    /// Its probe manifest, as [`Scenario::files`] names it.
+    pub fn manifest(&self) -> Option<&str> {
+        let probe = self.file.probe.as_ref()?;
+        Some(probe.manifest.get_ref())
+    }
+
     /// Names of the expectations that must fail: not empty for a negative control.
     pub fn must_fail(&self) -> impl Iterator<Item = &str> {
         self.file.must_fail.iter().map(|name| name.get_ref().as_str())

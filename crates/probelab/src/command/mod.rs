@@ -5,6 +5,7 @@ mod cache;
 mod doctor;
 mod kernels;
 mod list;
+mod mutants;
 mod replay;
 mod rootfs;
 mod run;
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
     match cli.command {
         Command::Run(arguments) => run::run(&context, &arguments).await,
         Command::List { json } => list::run(&context, json),
+        Command::Mutants(arguments) => mutants::run(&context, &arguments).await,
         Command::Doctor { recheck, json } => doctor::run(&context, recheck, json).await,
         Command::Shell { kernel, own } => shell::run(&context, &kernel, &own).await,
         Command::Replay { record } => replay::run(&context, &record).await,

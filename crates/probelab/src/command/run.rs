@@ -1,9 +1,7 @@
 //! `probelab run`: scenarios × kernels × loaders, in parallel, judged and reported.
 
-use std::io::IsTerminal;
-
 use miette::{IntoDiagnostic, Result};
-use report::{Cell, Style, details, matrix, to_json};
+use report::{Cell, details, matrix, to_json};
 use scenario::exit_code;
 use vm::kernels::Source;
 use wire::Lane;
@@ -14,6 +12,7 @@ use crate::{
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
     out::text,
+    show::style,
 };
 
 /// Runs the command.
@@ -49,25 +48,11 @@ pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
 }
 
 fn print(done: &[Done], json: bool) -> Result<()> {
-    let cells: Vec<Cell<'_>> = done
-        .iter()
-        .map(|done| Cell {
-            scenario: &done.scenario,
-            kernel: &done.kernel,
-            loader: done.loader,
-            record: done.record.as_ref(),
-            judgement: &done.judgement,
-            replay: done.replay.as_deref(),
-        })
-        .collect();
+    let cells: Vec<Cell<'_>> = done.iter().map(Done::cell).collect();
     if json {
         return text(&to_json(&cells).into_diagnostic()?);
     }
-    let style = if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        Style::Coloured
-    } else {
-        Style::Plain
-    };
+    let style = style();
     let one_scenario = done.windows(2).all(|pair| pair[0].scenario == pair[1].scenario);
     let shown = if one_scenario {
         details(&cells, style)
