@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use wire::Lane;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use wire::{Lane, Loader};
 
 /// Boots unmodified, pinned kernels, runs real workloads beside real eBPF probes, and says whether each probe
 /// is correct and what it costs. Every run can be repeated byte for byte, without KVM.
 ///
-/// Exit codes: 0 passed, 1 failed, 2 usage or configuration, 69 could not run, 130 interrupted, 255 guest panic.
+/// Exit codes: 0 passed, 1 failed, 2 usage or configuration, 69 could not run, 130 interrupted, 141 nobody reads the
+/// results, 255 guest panic.
 #[derive(Debug, Parser)]
 #[command(name = "probelab", version, max_term_width = 100)]
 pub struct Cli {
@@ -48,6 +49,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Run every known mistake of a probe against the scenario that must catch it
+    Mutants(Mutants),
     /// Say what is missing on this machine and how to get it
     Doctor {
         /// Decide anew whether the kvm lane works
@@ -117,6 +120,9 @@ pub struct Run {
     /// virtual (deterministic), kvm (real time), host (this machine's kernel)
     #[arg(long, default_value = "virtual")]
     pub lane: Lane,
+    /// Library that loads the probes; with `both`, each scenario with a probe runs twice, and the two must agree
+    #[arg(long, value_name = "NAME", default_value = "aya")]
+    pub loader: Loaders,
     /// Runs at once (default: one per processor)
     #[arg(long, short)]
     pub jobs: Option<usize>,
@@ -126,6 +132,45 @@ pub struct Run {
     /// Folder for the records (default: in the cache)
     #[arg(long, value_name = "FOLDER")]
     pub records: Option<PathBuf>,
+}
+
+/// `probelab mutants`.
+#[derive(Debug, Args)]
+pub struct Mutants {
+    /// Kernels, as for `run`
+    #[arg(long, short, default_value = "6.12")]
+    pub kernel: Vec<String>,
+    /// Library that loads the probes
+    #[arg(long, value_name = "NAME", default_value = "aya")]
+    pub loader: Loaders,
+    /// Runs at once (default: one per processor)
+    #[arg(long, short)]
+    pub jobs: Option<usize>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which loaders are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Loaders {
+    /// libbpf, the kernel's own library
+    Libbpf,
+    /// aya, in Rust
+    Aya,
+    /// One after the other, compared
+    Both,
+}
+
+impl Loaders {
+    /// Each of them.
+    pub fn loaders(self) -> Vec<Loader> {
+        match self {
+            Self::Libbpf => vec![Loader::Libbpf],
+            Self::Aya => vec![Loader::Aya],
+            Self::Both => Loader::ALL.to_vec(),
+        }
+    }
 }
 
 /// `probelab bench`.

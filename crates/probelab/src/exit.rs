@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::{build::BuildError, out::Closed};
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -15,6 +17,8 @@ pub enum Exit {
     Usage,
     /// 69: it could not run (EX_UNAVAILABLE of sysexits.h).
     CouldNotRun,
+    /// 141: nobody read the results any more, as shells count it.
+    Closed,
     /// 130: ended by Ctrl-C or SIGTERM, as shells count it.
     Interrupted,
     /// 255: a guest kernel broke that was not meant to.
@@ -34,14 +38,27 @@ impl Exit {
 
     /// The exit of an error: configuration is the user's, everything else could not run.
     pub fn of(report: &miette::Report) -> Self {
-        if let Some(error) = report.downcast_ref::<vm::Error>() {
+        if report.is::<Closed>() {
+            return Self::Closed;
+        }
+        let lab = report.downcast_ref::<vm::Error>();
+        let build = report.downcast_ref::<BuildError>();
+        let lab = lab.or(match build {
+            Some(BuildError::Lab(error)) => Some(error),
+            _ => None,
+        });
+        if let Some(error) = lab {
             return match error {
                 vm::Error::Interrupted => Self::Interrupted,
                 vm::Error::Config(_) | vm::Error::UnknownKernel { .. } => Self::Usage,
                 _ => Self::CouldNotRun,
             };
         }
-        Self::Usage
+        if build.is_some() {
+            Self::CouldNotRun
+        } else {
+            Self::Usage
+        }
     }
 }
 
@@ -53,6 +70,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::CouldNotRun => 69,
             Exit::Interrupted => 130,
+            Exit::Closed => 141,
             Exit::GuestPanic => 255,
         })
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use scenario::Scenario;
+use scenario::{Content, Scenario};
 
 /// The folder that holds `vm/` and `scenarios/`.
 #[derive(Debug, Clone)]
@@ -22,9 +22,12 @@ pub struct Loaded {
     pub name: String,
     /// What it says.
     pub scenario: Scenario,
-    /// The files that it names, by the names it uses.
-    pub files: BTreeMap<String, Vec<u8>>,
+    /// The files that it names, by the names it uses. What its builds make is not among them.
+    pub files: Files,
 }
+
+/// Files of a scenario, by the names it uses.
+pub type Files = BTreeMap<String, Content>;
 
 impl Project {
     /// The given folder, or the nearest one at or above the current folder.
@@ -148,7 +151,7 @@ fn load_folder(folder: &Path) -> Result<Loaded> {
         .wrap_err_with(|| path.display().to_string())?;
     let shown = format!("{name}/scenario.toml");
     let scenario = Scenario::parse(&shown, &text)?;
-    let mut files = BTreeMap::new();
+    let mut files = Files::new();
     for file in scenario.files() {
         let path = folder.join(file);
         let bytes = std::fs::read(&path).into_diagnostic().wrap_err_with(|| {
@@ -157,7 +160,7 @@ fn load_folder(folder: &Path) -> Result<Loaded> {
                 path.display()
             )
         })?;
-        files.insert(file.to_owned(), bytes);
+        files.insert(file.to_owned(), bytes.into());
     }
     Ok(Loaded {
         name,

@@ -2,12 +2,23 @@
 //!
 //! `main` maps errors to exit codes; the commands do the work.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "`out` knows what to do when nobody reads"
+)]
+
+mod build;
+mod cells;
 mod cli;
 mod command;
 mod exit;
 mod files;
+mod mutants;
 mod open;
 mod oracle_tools;
+mod out;
+mod pairs;
 mod show;
 
 use std::process::ExitCode;
@@ -15,18 +26,19 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::Cli, exit::Exit};
+use crate::{cli::Cli, exit::Exit, out::err};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("PROBELAB_LOG"))
         .with_writer(std::io::stderr)
+        .log_internal_errors(false)
         .init();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("probelab: no runtime: {error}");
+            err!("probelab: no runtime: {error}");
             return Exit::CouldNotRun.into();
         }
     };
@@ -45,10 +57,10 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(report) => {
             let exit = Exit::of(&report);
-            if exit == Exit::Interrupted {
-                eprintln!("probelab: interrupted; nothing half-made was kept");
-            } else {
-                eprintln!("{report:?}");
+            match exit {
+                Exit::Interrupted => err!("probelab: interrupted; nothing half-made was kept"),
+                Exit::Closed => {}
+                _ => err!("{report:?}"),
             }
             exit.into()
         }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use report::Style;
 use vm::{Event, Progress};
+
+use crate::out::err;
 
 /// How often a spinner turns.
 const TURN: Duration = Duration::from_millis(120);
@@ -19,7 +22,7 @@ pub fn progress(quiet: bool) -> Progress {
         // A notice changes what a result means, so it is never dropped.
         return Progress::new(|event| {
             if let Event::Notice { subject, what } = event {
-                eprintln!("{subject}: {what}");
+                err!("{subject}: {what}");
             }
         });
     }
@@ -27,8 +30,8 @@ pub fn progress(quiet: bool) -> Progress {
         return on_a_terminal();
     }
     Progress::new(|event| match event {
-        Event::Step { subject, what } => eprintln!("{subject}: {what}"),
-        Event::Notice { subject, what } => eprintln!("{subject}: note: {what}"),
+        Event::Step { subject, what } => err!("{subject}: {what}"),
+        Event::Notice { subject, what } => err!("{subject}: note: {what}"),
     })
 }
 
@@ -71,4 +74,21 @@ pub const DONE: &str = "done";
 /// Bytes for people.
 pub fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
+}
+
+/// How reports are dressed: with colours on a terminal.
+pub fn style() -> Style {
+    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        Style::Coloured
+    } else {
+        Style::Plain
+    }
+}
+
+/// An error in one line with what to do.
+pub fn with_help(error: &dyn miette::Diagnostic) -> String {
+    match error.help() {
+        Some(help) => format!("{error} ({help})"),
+        None => error.to_string(),
+    }
 }

@@ -100,7 +100,9 @@ fn completions_are_printed_for_the_usual_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let said = said(&mut probelab(&format!("completions {shell}")));
         assert_eq!(said.code, 0);
-        assert!(said.out.contains("kernel-image"), "{shell}");
+        for word in ["kernel-image", "libbpf"] {
+            assert!(said.out.contains(word), "{shell}: {word}");
+        }
     }
 }
 

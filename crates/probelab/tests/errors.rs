@@ -5,9 +5,9 @@
 
 mod common;
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, io::PipeWriter, os::unix::fs::PermissionsExt};
 
-use common::{assert_error, probelab, said, scenario};
+use common::{assert_error, probelab, said, said_without_capture, scenario};
 
 #[test]
 fn a_missing_qemu_is_named_with_the_way_to_get_it() {
@@ -174,4 +174,40 @@ fn a_folder_that_is_no_checkout_is_told_so() {
 fn an_unknown_kind_of_the_cache_is_an_error() {
     let said = said(&mut probelab("cache prune --kind chekpoints"));
     assert_error(&said, 2, &["nothing of kind `chekpoints`", "checkpoints"]);
+}
+
+/// A pipe that nobody reads.
+fn unread() -> PipeWriter {
+    let (_, writer) = std::io::pipe().unwrap();
+    writer
+}
+
+#[test]
+fn a_reader_that_went_away_ends_the_program_without_a_word() {
+    for arguments in [
+        "list",
+        "list --json",
+        "cache list",
+        "kernels list",
+        "completions bash",
+    ] {
+        let said = said_without_capture(probelab(arguments).stdout(unread()));
+        assert_eq!((said.code, &*said.error), (141, ""), "{arguments}: {said:?}");
+    }
+}
+
+#[test]
+fn progress_and_errors_that_nobody_reads_change_nothing() {
+    let status = probelab("run no-such-scenario")
+        .stderr(unread())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn results_that_cannot_be_written_are_an_error() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let said = said_without_capture(probelab("list").stdout(full));
+    assert_error(&said, 69, &["the disk is full while writing to standard output"]);
 }

@@ -81,7 +81,7 @@ fn another_seed_is_another_run_and_a_record_replays_to_its_digest() {
         digest(&said.out)
     };
     assert_ne!(run(1), run(2));
-    let record = records.path().join("http-cost-6.12-virtual-2.json");
+    let record = records.path().join("http-cost-6.12-virtual-aya-2.json");
     let replayed = said(probelab("--allow-drift -q replay").arg(record));
     assert_eq!(replayed.code, 0, "{replayed:?}");
     assert!(replayed.out.ends_with("equal\n"), "{replayed:?}");
@@ -95,8 +95,12 @@ fn metrics_of_every_kernel_have_the_same_series() {
     let said = said(command.arg("--records").arg(records.path()));
     assert_eq!(said.code, 0, "{said:?}");
     for kernel in ["5.10", "6.1", "6.12", "6.18", "7.2"] {
-        let text =
-            fs::read_to_string(records.path().join(format!("http-cost-{kernel}-virtual-1.json"))).unwrap();
+        let text = fs::read_to_string(
+            records
+                .path()
+                .join(format!("http-cost-{kernel}-virtual-aya-1.json")),
+        )
+        .unwrap();
         let record: serde_json::Value = serde_json::from_str(&text).unwrap();
         let metrics = record["outputs"]["metrics"]["text"].as_str().unwrap();
         insta::assert_snapshot!(format!("metrics-{kernel}"), normalised(metrics));

@@ -2,12 +2,12 @@
 
 use scenario::Judgement;
 use serde::Serialize;
-use wire::{GuestEnd, KernelIdentity, Lane, Timing};
+use wire::{GuestEnd, KernelIdentity, Lane, Loader, Timing};
 
 use crate::Cell;
 
 /// Version of the JSON report's layout. Raised with each change that a reader could notice.
-pub const JSON_SCHEMA_VERSION: u32 = 1;
+pub const JSON_SCHEMA_VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -19,6 +19,8 @@ struct Report<'a> {
 struct Run<'a> {
     scenario: &'a str,
     kernel: &'a str,
+    /// `null` without a probe.
+    loader: Option<Loader>,
     #[serde(flatten)]
     judgement: &'a Judgement,
     /// Largest number of values that one expectation compared.
@@ -55,6 +57,7 @@ fn run<'a>(cell: &Cell<'a>) -> Run<'a> {
     Run {
         scenario: cell.scenario,
         kernel: cell.kernel,
+        loader: cell.loader,
         judgement: cell.judgement,
         compared: cell.judgement.compared(),
         replay: cell.replay,

@@ -4,13 +4,15 @@
 //! what it is handed and reads no clock, so equal runs give equal reports.
 
 mod json;
+mod mutants;
 mod paint;
 mod terminal;
 
 use scenario::{Judgement, Verdict};
-use wire::Record;
+use wire::{Loader, Record};
 
 pub use json::{JSON_SCHEMA_VERSION, to_json};
+pub use mutants::{Mutant, mutants_exit_code, mutants_text, mutants_to_json};
 pub use terminal::{Style, details, matrix};
 
 /// One run of a scenario on a kernel: a cell of the matrix.
@@ -20,6 +22,8 @@ pub struct Cell<'a> {
     pub scenario: &'a str,
     /// What the kernel is called in this report, such as `6.12`.
     pub kernel: &'a str,
+    /// What the probes were loaded with, if there are any.
+    pub loader: Option<Loader>,
     /// The record, if there was a run.
     pub record: Option<&'a Record>,
     /// The verdict and its evidence.

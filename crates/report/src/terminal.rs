@@ -20,29 +20,31 @@ pub enum Style {
     Coloured,
 }
 
-/// All runs: a row per scenario, a column per kernel, in the order in which they first appear. Below it,
-/// everything that is not a pass. A cell that was not run is a dash.
+/// All runs: a row per scenario, a column per kernel, in the order in which they first appear; where runs had
+/// different loaders, a row per loader. Below it, everything that is not a pass. A cell that was not run is a
+/// dash.
 pub fn matrix(cells: &[Cell<'_>], style: Style) -> String {
-    let scenarios = in_order(cells.iter().map(|cell| cell.scenario));
+    let titles: Vec<String> = cells.iter().map(|cell| title(cell, cells)).collect();
     let kernels = in_order(cells.iter().map(|cell| cell.kernel));
     let mut table = table(std::iter::once("scenario").chain(kernels.iter().copied()));
-    for scenario in scenarios {
+    for row in in_order(titles.iter().map(String::as_str)) {
         let word = |kernel: &&str| {
-            let of_kernel = |cell: &&Cell<'_>| cell.scenario == scenario && cell.kernel == *kernel;
+            let of_row = cells.iter().zip(&titles).filter(|(_, title)| *title == row);
+            let of_cell = of_row.filter(|(cell, _)| cell.kernel == *kernel);
             // Several seeds share a cell; one that fails must not hide behind one that passes.
-            let words = in_order(cells.iter().filter(of_kernel).map(Cell::word));
+            let words = in_order(of_cell.map(|(cell, _)| cell.word()));
             if words.is_empty() {
                 "-".to_owned()
             } else {
                 words.join("/")
             }
         };
-        table.add_row(std::iter::once(scenario.to_owned()).chain(kernels.iter().map(word)));
+        table.add_row(std::iter::once(row.to_owned()).chain(kernels.iter().map(word)));
     }
     finish(table.trim_fmt(), cells, style)
 }
 
-/// The runs of one scenario: a row per kernel with its verdict and figures. Below it, everything that is not
+/// The runs of one scenario: a row per kernel (and loader, where they differ) with its verdict and figures. Below it, everything that is not
 /// a pass, and the evidence of one pass.
 pub fn details(cells: &[Cell<'_>], style: Style) -> String {
     let header = [
@@ -52,7 +54,10 @@ pub fn details(cells: &[Cell<'_>], style: Style) -> String {
     for cell in cells {
         let fact = |of: fn(&wire::Record) -> String| cell.record.map_or("-".to_owned(), of);
         table.add_row([
-            cell.kernel.to_owned(),
+            match cell.loader.filter(|_| loaders_differ(cells)) {
+                Some(loader) => format!("{} ({loader})", cell.kernel),
+                None => cell.kernel.to_owned(),
+            },
             cell.word().to_owned(),
             cell.judgement.compared().to_string(),
             fact(|record| record.digest.chars().take(DIGEST_CHARACTERS).collect()),
@@ -81,7 +86,22 @@ pub fn details(cells: &[Cell<'_>], style: Style) -> String {
     finish(text, cells, style)
 }
 
-fn table<'a>(header: impl Iterator<Item = &'a str>) -> Table {
+/// What a run is called: its scenario, and its loader where runs had different ones.
+pub(crate) fn title(cell: &Cell<'_>, cells: &[Cell<'_>]) -> String {
+    match cell.loader.filter(|_| loaders_differ(cells)) {
+        Some(loader) => format!("{} ({loader})", cell.scenario),
+        None => cell.scenario.to_owned(),
+    }
+}
+
+fn loaders_differ(cells: &[Cell<'_>]) -> bool {
+    let mut loaders = cells.iter().filter_map(|cell| cell.loader);
+    loaders
+        .next()
+        .is_some_and(|first| loaders.any(|loader| loader != first))
+}
+
+pub(crate) fn table<'a>(header: impl Iterator<Item = &'a str>) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -89,7 +109,7 @@ fn table<'a>(header: impl Iterator<Item = &'a str>) -> Table {
     table
 }
 
-fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut seen = Vec::new();
     for name in names {
         if !seen.contains(&name) {
@@ -106,7 +126,7 @@ fn finish(mut text: String, cells: &[Cell<'_>], style: Style) -> String {
         .filter(|cell| cell.judgement.verdict != Verdict::Passed)
     {
         text.push_str("\n\n");
-        text.push_str(&complaint(cell));
+        text.push_str(&complaint(cell, cells));
     }
     let drifts = cells.iter().filter_map(Cell::drift).collect::<Vec<_>>();
     if !drifts.is_empty() {
@@ -116,6 +136,10 @@ fn finish(mut text: String, cells: &[Cell<'_>], style: Style) -> String {
         text.push_str(&format!("\n  {drift}"));
     }
     text.push_str(&format!("\n\n{}\n", summary(cells)));
+    dressed(text, style)
+}
+
+pub(crate) fn dressed(text: String, style: Style) -> String {
     match style {
         Style::Plain => text,
         Style::Coloured => paint(&text),
@@ -137,8 +161,8 @@ fn summary(cells: &[Cell<'_>]) -> String {
 }
 
 /// Everything to know about a run that is not a pass.
-fn complaint(cell: &Cell<'_>) -> String {
-    let mut text = format!("{} on {}: {}", cell.scenario, cell.kernel, cell.word());
+pub(crate) fn complaint(cell: &Cell<'_>, cells: &[Cell<'_>]) -> String {
+    let mut text = format!("{} on {}: {}", title(cell, cells), cell.kernel, cell.word());
     text.push_str(&format!("\n  {}", indented(&cell.reason().unwrap_or_default())));
     text.push_str(&evidence(&cell.judgement.results));
     let is_broken = matches!(

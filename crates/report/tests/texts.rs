@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use report::{Cell, Style, details, matrix, to_json};
 use scenario::{ExpectationResult, Judgement, Verdict};
-use wire::{GuestEnd, KernelIdentity, Lane, Record, Timing};
+use wire::{GuestEnd, KernelIdentity, Lane, Loader, Record, Timing};
 
 fn record(series: &str, stands_in_for: Option<&str>) -> Record {
     Record {
@@ -17,6 +17,7 @@ fn record(series: &str, stands_in_for: Option<&str>) -> Record {
         scenario: "http-latency".to_owned(),
         seed: 1,
         lane: Lane::Virtual,
+        loader: None,
         kernel: KernelIdentity {
             series: series.to_owned(),
             package: format!("linux-image-{series}-cloud-amd64"),
@@ -126,6 +127,7 @@ impl Runs {
         Cell {
             scenario,
             kernel,
+            loader: None,
             record: record.map(|index| &self.records[index]),
             judgement: &self.judgements[judgement],
             replay: record.map(|_| "probelab run http-latency --kernel 6.1 --seed 1"),
@@ -209,6 +211,49 @@ fn the_details_of_one_scenario() {
 }
 
 #[test]
+fn two_loaders_are_told_apart() {
+    let runs = Runs::new();
+    let with = |loader, scenario, judgement| Cell {
+        loader,
+        ..runs.cell(scenario, "6.12", judgement, None)
+    };
+    let cells = [
+        with(None, "canary", 0),
+        with(Some(Loader::Libbpf), "http-latency", 0),
+        with(Some(Loader::Aya), "http-latency", 1),
+    ];
+    insta::assert_snapshot!(matrix(&cells, Style::Plain), @r"
+     scenario               6.12
+     canary                 passed
+     http-latency (libbpf)  passed
+     http-latency (aya)     FAILED
+
+    http-latency (aya) on 6.12: FAILED
+      1 expectation did not hold: `counts`
+      FAILED: counts: 1 of 2 groups differ: status=500: probe 12, hey 13
+
+    2 passed, 1 FAILED
+    ");
+    insta::assert_snapshot!(details(&cells[1..], Style::Plain), @r"
+     kernel         verdict  compared  digest  guest s  wall s  cache
+     6.12 (libbpf)  passed   1724      -       -        -       -
+     6.12 (aya)     FAILED   1724      -       -        -       -
+
+    evidence on 6.12:
+      held: counts: 2 groups equal in probe and hey: status=200: 1711; status=500: 13
+      failed as it must: wire time: 1724 of 1724 are further apart than 50.000 µs
+
+    http-latency (aya) on 6.12: FAILED
+      1 expectation did not hold: `counts`
+      FAILED: counts: 1 of 2 groups differ: status=500: probe 12, hey 13
+
+    1 passed, 1 FAILED
+    ");
+    let one_loader = matrix(&cells[..2], Style::Plain);
+    assert!(!one_loader.contains("libbpf"), "{one_loader}");
+}
+
+#[test]
 fn nothing_run_is_said() {
     insta::assert_snapshot!(matrix(&[], Style::Plain), @r"
      scenario
@@ -248,16 +293,20 @@ fn colour_adds_escapes_and_nothing_else() {
 fn json() {
     let runs = Runs::new();
     let cells = [
-        runs.cell("http-latency", "6.1", 1, Some(1)),
+        Cell {
+            loader: Some(Loader::Libbpf),
+            ..runs.cell("http-latency", "6.1", 1, Some(1))
+        },
         runs.cell("canary", "5.4", 4, None),
     ];
     insta::assert_snapshot!(to_json(&cells).unwrap(), @r#"
     {
-      "schema_version": 1,
+      "schema_version": 2,
       "runs": [
         {
           "scenario": "http-latency",
           "kernel": "6.1",
+          "loader": "libbpf",
           "verdict": {
             "kind": "failed",
             "reason": "1 expectation did not hold: `counts`"
@@ -303,6 +352,7 @@ fn json() {
         {
           "scenario": "canary",
           "kernel": "5.4",
+          "loader": null,
           "verdict": {
             "kind": "unsupported",
             "code": "no-ringbuf",

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, ops::Range};
 use toml::Spanned;
 
 use crate::{
-    OracleKind, Scenario, check_expectation,
+    OracleKind, Scenario, builds, check_expectation,
     error::Fault,
     file::{EndKind, Link, Program, Ready, ScenarioFile},
     lab,
@@ -24,6 +24,7 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Fault> {
     for link in &file.links {
         check_link(link)?;
     }
+    builds::check(file)?;
     for program in file.workloads.iter().chain(&file.loads) {
         check_program(program, file)?;
     }
@@ -69,16 +70,7 @@ fn check_names(scenario: &Scenario) -> Result<(), Fault> {
         scenario.expectations.iter().map(|expectation| &expectation.name),
     )?;
     for name in programs().chain(outputs()) {
-        let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
-        if name.get_ref().starts_with('.')
-            || name.get_ref().is_empty()
-            || !name.get_ref().chars().all(is_plain)
-        {
-            return Err(
-                fault_at(name, format!("`{}` cannot name a folder", name.get_ref()))
-                    .help("use letters, digits, `-`, `_` and `.`"),
-            );
-        }
+        check_folder_name(name)?;
     }
     let own = lab::own_outputs(file);
     if let Some(output) = outputs().find(|output| own.contains(output.get_ref())) {
@@ -95,6 +87,17 @@ fn check_names(scenario: &Scenario) -> Result<(), Fault> {
         )),
         None => Ok(()),
     }
+}
+
+/// A name that becomes a part of a path.
+pub(crate) fn check_folder_name(name: &Spanned<String>) -> Result<(), Fault> {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    let text = name.get_ref();
+    if text.starts_with('.') || text.is_empty() || !text.chars().all(is_plain) {
+        return Err(fault_at(name, format!("`{text}` cannot name a file or folder"))
+            .help("use letters, digits, `-`, `_` and `.`"));
+    }
+    Ok(())
 }
 
 fn unique<'a>(what: &str, names: impl Iterator<Item = &'a Spanned<String>>) -> Result<(), Fault> {
@@ -201,7 +204,7 @@ fn check_absolute(path: &Spanned<String>) -> Result<(), Fault> {
 }
 
 /// A file of the scenario's folder, or of a sibling's.
-fn check_reference(reference: &Spanned<String>) -> Result<(), Fault> {
+pub(crate) fn check_reference(reference: &Spanned<String>) -> Result<(), Fault> {
     let path = reference.get_ref();
     let (steps, siblings) = match path.strip_prefix("../") {
         Some(sibling) => (sibling.split('/'), true),

@@ -13,7 +13,9 @@ use toml::{
 use wire::{GuestEnd, WorkloadEnd};
 
 use crate::{
-    OracleKind, ScenarioError, check,
+    OracleKind, ScenarioError,
+    builds::BuildTable,
+    check,
     error::Fault,
     expectation::{self, Expectation},
 };
@@ -49,6 +51,12 @@ impl Scenario {
     /// Whether the probe daemon takes part.
     pub fn has_probe(&self) -> bool {
         self.file.probe.is_some()
+    }
+
+    /// Its probe manifest, as [`Scenario::files`] names it.
+    pub fn manifest(&self) -> Option<&str> {
+        let probe = self.file.probe.as_ref()?;
+        Some(probe.manifest.get_ref())
     }
 
     /// Names of the expectations that must fail: not empty for a negative control.
@@ -148,6 +156,8 @@ pub(crate) struct ScenarioFile {
     pub(crate) links: Vec<Link>,
     #[serde(default, rename = "cgroup")]
     pub(crate) cgroups: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default, rename = "build")]
+    pub(crate) builds: Vec<BuildTable>,
     #[serde(default, rename = "workload")]
     pub(crate) workloads: Vec<Program>,
     pub(crate) probe: Option<Probe>,

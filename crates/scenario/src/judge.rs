@@ -109,6 +109,16 @@ impl Judgement {
         })
     }
 
+    /// Adds what was decided over more than this run. One that did not hold makes a pass a failure.
+    pub fn add(&mut self, result: ExpectationResult) {
+        if !result.held && self.verdict == Verdict::Passed {
+            self.verdict = Verdict::Failed {
+                reason: format!("`{}` did not hold", result.name),
+            };
+        }
+        self.results.push(result);
+    }
+
     /// The largest number of values that one expectation compared: the requests, when requests were compared
     /// one by one.
     pub fn compared(&self) -> u64 {

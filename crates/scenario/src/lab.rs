@@ -7,12 +7,13 @@
 //! | `/lab/probe.yaml` | the probe manifest |
 //! | `/lab/bin/probed` | the probe daemon; the caller adds its bytes, which no scenario knows |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use wire::{Capture, Collect, File, Job, Link, Probe, Readiness, Stage, Workload};
+use wire::{Capture, Collect, File, Job, Link, Loader, Probe, Readiness, Stage, Workload};
 
 use crate::{
-    OracleKind, Scenario,
+    Content, OracleKind, Scenario, builds,
+    builds::own_name,
     check::EXCHANGES,
     file::{Program, Ready, ScenarioFile},
 };
@@ -49,7 +50,8 @@ fn load_output(load: &Program) -> String {
 }
 
 impl Scenario {
-    /// The files it needs, as it names them: relative to its own folder, once each.
+    /// The files it needs, as it names them: relative to its own folder, once each. What its builds make is
+    /// not among them.
     pub fn files(&self) -> Vec<&str> {
         let of_programs = self
             .file
@@ -58,18 +60,24 @@ impl Scenario {
             .chain(&self.file.loads)
             .flat_map(|program| &program.files);
         let manifest = self.file.probe.iter().map(|probe| &probe.manifest);
+        let of_builds = self.file.builds.iter().flat_map(|build| &build.files);
+        let built: BTreeSet<&str> = builds::outputs(&self.file)
+            .map(|output| output.get_ref().as_str())
+            .collect();
         let mut files: Vec<&str> = of_programs
             .chain(manifest)
+            .chain(of_builds)
             .map(|file| file.get_ref().as_str())
+            .filter(|file| !built.contains(file))
             .collect();
         files.sort_unstable();
         files.dedup();
         files
     }
 
-    /// What is set up before the checkpoint, and the blobs it names, from blob 0. `files` holds the bytes of
-    /// [`Scenario::files`] under the same names; a file that is not there is left out.
-    pub fn stage(&self, files: &BTreeMap<String, Vec<u8>>) -> (Stage, Vec<Vec<u8>>) {
+    /// What is set up before the checkpoint, and the blobs it names, from blob 0. `files` holds
+    /// [`Scenario::files`] and what the builds made, under the same names; a file that is not there is left out.
+    pub fn stage(&self, files: &BTreeMap<String, Content>) -> (Stage, Vec<Vec<u8>>) {
         let mut blobs = Blobs {
             first: 0,
             bytes: Vec::new(),
@@ -90,12 +98,14 @@ impl Scenario {
     }
 
     /// What is done after the checkpoint, and the blobs it names, from blob `first_blob`. `name` is the
-    /// scenario's; `files` as for [`Scenario::stage`].
+    /// scenario's; the
+    /// loader matters only where there is a probe, and `files` are as for [`Scenario::stage`].
     pub fn job(
         &self,
         name: &str,
         seed: u64,
-        files: &BTreeMap<String, Vec<u8>>,
+        loader: Loader,
+        files: &BTreeMap<String, Content>,
         first_blob: usize,
     ) -> (Job, Vec<Vec<u8>>) {
         let mut blobs = Blobs {
@@ -103,13 +113,13 @@ impl Scenario {
             bytes: Vec::new(),
         };
         let mut job_files = program_files(&self.file.loads, files, &mut blobs);
-        if let Some(bytes) = self
+        if let Some(content) = self
             .file
             .probe
             .as_ref()
             .and_then(|probe| files.get(probe.manifest.get_ref()))
         {
-            job_files.push(blobs.file(MANIFEST_PATH.to_owned(), bytes));
+            job_files.push(blobs.file(MANIFEST_PATH.to_owned(), content));
         }
         let load = |program| workload(program, Some(format!("{OUTPUT_FOLDER}/{}", load_output(program))));
         let job = Job {
@@ -119,7 +129,7 @@ impl Scenario {
             deadline_guest_seconds: *self.file.deadline_guest_seconds.get_ref(),
             files: job_files,
             sysctls: self.file.sysctls.clone(),
-            probe: self.probe(),
+            probe: self.probe(loader),
             capture: self.file.capture.as_ref().map(|capture| Capture {
                 interface: capture.interface.clone(),
                 filter: capture.filter.clone(),
@@ -146,7 +156,7 @@ impl Scenario {
         self.file.links.iter().map(link).collect()
     }
 
-    fn probe(&self) -> Option<Probe> {
+    fn probe(&self, loader: Loader) -> Option<Probe> {
         let probe = self.file.probe.as_ref()?;
         let command = [
             PROBED_PATH,
@@ -155,10 +165,13 @@ impl Scenario {
             MANIFEST_PATH,
             "--listen",
             PROBE_ADDRESS,
+            "--loader",
+            loader.name(),
         ];
         Some(Probe {
             command: command.map(str::to_owned).to_vec(),
             address: PROBE_ADDRESS.to_owned(),
+            loader,
             settle_milliseconds: probe.settle_milliseconds,
         })
     }
@@ -217,19 +230,15 @@ fn program_folder(program: &Program) -> String {
     format!("/lab/{}", program.name.get_ref())
 }
 
-fn program_files(programs: &[Program], files: &BTreeMap<String, Vec<u8>>, blobs: &mut Blobs) -> Vec<File> {
+fn program_files(programs: &[Program], files: &BTreeMap<String, Content>, blobs: &mut Blobs) -> Vec<File> {
     let mut written = Vec::new();
     for program in programs {
         for reference in program.files.iter().map(|file| file.get_ref()) {
-            let Some(bytes) = files.get(reference) else {
+            let Some(content) = files.get(reference) else {
                 continue;
             };
-            // A sibling's file is written under its own name: the guest knows one scenario only.
-            let target = match reference.strip_prefix("../") {
-                Some(sibling) => sibling.rsplit('/').next().unwrap_or(sibling),
-                None => reference,
-            };
-            written.push(blobs.file(format!("{}/{target}", program_folder(program)), bytes));
+            let path = format!("{}/{}", program_folder(program), own_name(reference));
+            written.push(blobs.file(path, content));
         }
     }
     written
@@ -271,11 +280,11 @@ struct Blobs {
 }
 
 impl Blobs {
-    fn file(&mut self, path: String, bytes: &[u8]) -> File {
-        self.bytes.push(bytes.to_vec());
+    fn file(&mut self, path: String, content: &Content) -> File {
+        self.bytes.push(content.bytes.clone());
         File {
             path,
-            mode: 0o644,
+            mode: if content.executable { 0o755 } else { 0o644 },
             blob: self.first + self.bytes.len() - 1,
         }
     }

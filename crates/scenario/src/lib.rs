@@ -8,6 +8,7 @@
 //! It knows neither QEMU nor any probe; a probe is to it a source of metric series like every other.
 
 mod buckets;
+mod builds;
 mod check;
 mod check_expectation;
 mod compare;
@@ -17,14 +18,18 @@ mod expectation;
 mod file;
 mod judge;
 mod lab;
+mod loaders;
 mod oracle;
 mod series;
 mod text;
+mod within;
 
+pub use builds::{Build, Content, own_name};
 pub use error::ScenarioError;
 pub use exit::{ExitCode, exit_code};
 pub use file::{EndKind, Scenario};
 pub use judge::{Evidence, ExpectationResult, Judgement, Verdict, judge};
 pub use lab::{MANIFEST_PATH, OUTPUT_FOLDER, PROBED_PATH};
+pub use loaders::{OfLoader, loaders_agree};
 pub use oracle::{OracleError, OracleKind, capture::tshark_arguments, read_openmetrics};
 pub use series::Series;

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use scenario::Scenario;
-use wire::Readiness;
+use scenario::{Content, Scenario};
+use wire::{Loader, Readiness};
 
 macro_rules! scenarios {
     ($($name:literal),* $(,)?) => {
@@ -31,6 +31,15 @@ const ALL: [(&str, &str); 9] = scenarios![
 fn parsed(name: &str) -> Scenario {
     let (_, text) = ALL.iter().find(|(known, _)| *known == name).unwrap();
     Scenario::parse(name, text).unwrap()
+}
+
+/// Each file of a scenario, with its own name as its bytes.
+fn named_by_themselves(scenario: &Scenario) -> BTreeMap<String, Content> {
+    scenario
+        .files()
+        .into_iter()
+        .map(|file| (file.to_owned(), file.as_bytes().to_vec().into()))
+        .collect()
 }
 
 #[test]
@@ -58,11 +67,7 @@ fn http_latency_becomes_a_stage_and_a_job() {
     let scenario = parsed("http-latency-wrong-pairing");
     assert_eq!(scenario.files(), ["../http-latency/server.py", "probe.yaml"]);
     assert_eq!(scenario.capture_http_ports(), Some(&[8000][..]));
-    let files: BTreeMap<String, Vec<u8>> = scenario
-        .files()
-        .into_iter()
-        .map(|file| (file.to_owned(), file.as_bytes().to_vec()))
-        .collect();
+    let files = named_by_themselves(&scenario);
 
     let (stage, blobs) = scenario.stage(&files);
     assert_eq!(blobs, [b"../http-latency/server.py"]);
@@ -78,7 +83,7 @@ fn http_latency_becomes_a_stage_and_a_job() {
     };
     assert_eq!(server.ready, Some(ready));
 
-    let (job, blobs) = scenario.job("http-latency", 7, &files, 5);
+    let (job, blobs) = scenario.job("http-latency", 7, Loader::Aya, &files, 5);
     assert_eq!(blobs, [b"probe.yaml"]);
     assert_eq!(
         (job.files[0].path.as_str(), job.files[0].blob),
@@ -107,15 +112,85 @@ fn the_stage_does_not_depend_on_the_seed() {
     let scenario = parsed("http-latency");
     let files = BTreeMap::new();
     assert_ne!(
-        scenario.job("x", 1, &files, 0).0,
-        scenario.job("x", 2, &files, 0).0
+        scenario.job("x", 1, Loader::Aya, &files, 0).0,
+        scenario.job("x", 2, Loader::Aya, &files, 0).0
     );
     assert_eq!(scenario.stage(&files), scenario.stage(&files));
 }
 
 #[test]
+fn the_daemon_is_told_which_loader_to_use() {
+    let job = |name: &str, loader| parsed(name).job(name, 1, loader, &BTreeMap::new(), 0).0;
+    for loader in Loader::ALL {
+        let job = serde_json::to_value(job("http-latency", loader)).unwrap();
+        assert_eq!(job["probe"]["loader"], loader.name());
+        let command: Vec<&str> = job["probe"]["command"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap())
+            .collect();
+        assert_eq!(
+            command.join(" "),
+            format!(
+                "/lab/bin/probed run --manifest /lab/probe.yaml --listen 127.0.0.1:9464 --loader {loader}"
+            )
+        );
+    }
+    assert_eq!(job("canary", Loader::Aya), job("canary", Loader::Libbpf));
+}
+
+#[test]
 fn no_exchange_log_is_asked_of_a_manifest_that_writes_none() {
-    let (job, _) = parsed("broken-silent-probe").job("x", 1, &BTreeMap::new(), 0);
+    let (job, _) = parsed("broken-silent-probe").job("x", 1, Loader::Aya, &BTreeMap::new(), 0);
     assert!(job.probe.is_some());
     assert!(job.collect.iter().all(|collect| collect.name != "exchanges"));
+}
+
+const BUILT: &str = r#"
+about = "a program that is built"
+deadline_guest_seconds = 10
+deadline_wall_seconds = 20
+cpus = 1
+must_end = "panic"
+
+[[build]]
+files = ["../calls/triangle.f90"]
+command = ["gfortran", "-o", "triangle", "triangle.f90"]
+outputs = ["triangle", "map.txt"]
+
+[[load]]
+name = "numbers"
+command = ["./triangle"]
+files = ["triangle", "map.txt", "rows.txt"]
+"#;
+
+#[test]
+fn what_a_build_makes_is_run_and_not_read() {
+    let scenario = Scenario::parse("built", BUILT).unwrap();
+    assert_eq!(scenario.files(), ["../calls/triangle.f90", "rows.txt"]);
+    let builds = scenario.builds();
+    assert_eq!(builds[0].command[0], "gfortran");
+    assert_eq!((builds[0].files.len(), builds[0].outputs.len()), (1, 2));
+
+    let mut files = named_by_themselves(&scenario);
+    for (name, executable) in [("triangle", true), ("map.txt", false)] {
+        let bytes = name.as_bytes().to_vec();
+        files.insert(name.to_owned(), Content { bytes, executable });
+    }
+    let (job, blobs) = scenario.job("built", 1, Loader::Aya, &files, 0);
+    let written: Vec<(&str, u32)> = job
+        .files
+        .iter()
+        .map(|file| (file.path.as_str(), file.mode))
+        .collect();
+    assert_eq!(
+        written,
+        [
+            ("/lab/numbers/triangle", 0o755),
+            ("/lab/numbers/map.txt", 0o644),
+            ("/lab/numbers/rows.txt", 0o644),
+        ]
+    );
+    assert_eq!(blobs[0], b"triangle");
 }

@@ -110,6 +110,7 @@ impl Lab {
             scenario: request.scenario.clone(),
             seed: request.job.seed,
             lane: request.lane,
+            loader: request.job.probe.as_ref().map(|probe| probe.loader),
             kernel: kernel.identity.clone(),
             inputs_sha256: self.inputs_digest(kernel, request)?,
             qemu: match request.lane {

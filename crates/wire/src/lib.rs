@@ -6,16 +6,18 @@
 
 mod envelope;
 mod lane;
+mod loader;
 mod record;
 mod stage;
 
 pub use envelope::{EnvelopeError, pack, unpack};
 pub use lane::Lane;
+pub use loader::Loader;
 pub use record::{GuestEnd, KernelIdentity, Outcome, Output, Record, Timing, digest_hex};
 pub use stage::{Boot, Capture, Collect, File, Job, Link, Probe, Readiness, Stage, Workload, WorkloadEnd};
 
 /// Version of everything in this crate. Raised with each change of layout; part of every checkpoint key.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The shared memory between host and guest: an ivshmem BAR, half for each direction.
 pub mod shared_memory {

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::Lane;
+use crate::{Lane, Loader};
 
 /// What the guest writes at the end of a job. Output bytes are the blobs of its envelope, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +188,8 @@ pub struct Record {
     pub seed: u64,
     /// Lane of the run.
     pub lane: Lane,
+    /// What the probes were loaded with; `None` without a probe.
+    pub loader: Option<Loader>,
     /// Which kernel ran.
     pub kernel: KernelIdentity,
     /// sha256 over everything that went in: kernel, root filesystem, machine, stage, job.
@@ -212,7 +214,7 @@ pub struct Record {
 
 impl Record {
     /// The layout's version today.
-    pub const SCHEMA_VERSION: u32 = 1;
+    pub const SCHEMA_VERSION: u32 = 2;
 
     /// The digest of what came out. Two runs with equal inputs and different digests are a bug of the lab.
     pub fn compute_digest(&self) -> String {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Loader;
+
 /// What the guest finds in shared memory when it boots.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Boot {
@@ -149,6 +151,8 @@ pub struct Probe {
     pub command: Vec<String>,
     /// Where it serves: `GET /ready` answers 200 when every hook is attached, `GET /metrics` the series.
     pub address: String,
+    /// The loader that its command asks for; the record keeps it.
+    pub loader: Loader,
     /// How long after the last load the metrics are read, in milliseconds of guest time.
     pub settle_milliseconds: u64,
 }

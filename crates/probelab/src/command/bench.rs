@@ -5,13 +5,15 @@ use std::{collections::BTreeMap, path::Path};
 use miette::{IntoDiagnostic, Result, miette};
 use serde::Serialize;
 use vm::{cache::Cache, kernels::Kernel, run::Lab};
-use wire::{GuestEnd, Lane, Record};
+use wire::{GuestEnd, Lane, Loader, Record};
 
-use super::run::request;
 use crate::{
+    build::Builder,
+    cells::{Input, request},
     exit::Exit,
     files::Loaded,
     open::{Context, PROBED_VARIABLE},
+    out::{self, out},
     show::{DONE, bytes},
 };
 
@@ -66,9 +68,9 @@ pub async fn run(
         context.progress.step(&kernel.label(), DONE);
     }
     if json {
-        println!("{}", serde_json::to_string_pretty(&rows).into_diagnostic()?);
+        out::json(&rows)?;
     } else {
-        print(&rows);
+        print(&rows)?;
     }
     Ok(if rows.iter().all(holds) {
         Exit::Passed
@@ -86,7 +88,14 @@ async fn measure(
     boots: usize,
     restores: usize,
 ) -> Result<Row> {
-    let with_capture = request(loaded, 1, Lane::Virtual, Some(probed))?;
+    let files = Builder::default().files(context, loaded).await?;
+    let input = Input {
+        seed: 1,
+        lane: Lane::Virtual,
+        loader: Loader::default(),
+        probed: Some(probed),
+    };
+    let with_capture = request(loaded, &files, &input)?;
     let without_capture = {
         let mut request = with_capture.clone();
         request.job.capture = None;
@@ -189,12 +198,12 @@ fn holds(row: &Row) -> bool {
         && row.template_bytes <= TEMPLATE_BYTES
 }
 
-fn print(rows: &[Row]) {
-    println!(
+fn print(rows: &[Row]) -> Result<()> {
+    out!(
         "kernel  digests  of boots×restores  start s  template  | net instructions: packet  request | with capture: packet  request | empty"
     );
     for row in rows {
-        println!(
+        out!(
             "{:6}  {:7}  {:>17}  {:7.3}  {:>8}  | {:24.0}  {:7.0} | {:20.0}  {:7.0} | {:5.0}",
             row.kernel,
             row.digests.len(),
@@ -215,6 +224,7 @@ fn print(rows: &[Row]) {
     ]
     .into();
     for (what, limit) in promised {
-        println!("promised: {what} {limit}");
+        out!("promised: {what} {limit}");
     }
+    Ok(())
 }

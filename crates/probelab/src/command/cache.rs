@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
-use miette::{IntoDiagnostic, Result, miette};
+use miette::{Result, miette};
 use vm::cache::{Item, KINDS};
 
-use crate::{cli::Cache, exit::Exit, open::Context, show::bytes};
+use crate::{
+    cli::Cache,
+    exit::Exit,
+    open::Context,
+    out::{self, out},
+    show::bytes,
+};
 
 const DAY_SECONDS: u64 = 24 * 3600;
 
@@ -15,10 +21,10 @@ pub fn run(context: &Context, command: &Cache) -> Result<Exit> {
         Cache::List { json } => {
             let items = context.cache.list()?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&items).into_diagnostic()?);
+                out::json(&items)?;
             } else {
-                print(&items);
-                println!(
+                print(&items)?;
+                out!(
                     "{:>12}  in {}",
                     bytes(total(&items)),
                     context.cache.root().display()
@@ -35,23 +41,24 @@ pub fn run(context: &Context, command: &Cache) -> Result<Exit> {
             let gone = context
                 .cache
                 .prune(Duration::from_secs(days * DAY_SECONDS), kind)?;
-            print(&gone);
-            println!("{:>12}  freed", bytes(total(&gone)));
+            print(&gone)?;
+            out!("{:>12}  freed", bytes(total(&gone)));
         }
     }
     Ok(Exit::Passed)
 }
 
-fn print(items: &[Item]) {
+fn print(items: &[Item]) -> Result<()> {
     for item in items {
         let name: String = item.name.chars().take(12).collect();
-        println!(
+        out!(
             "{:>12}  {:11}  {name:12}  {}",
             bytes(item.bytes),
             item.kind,
             item.about
         );
     }
+    Ok(())
 }
 
 fn total(items: &[Item]) -> u64 {

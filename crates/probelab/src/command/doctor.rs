@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use miette::{IntoDiagnostic, Result};
+use miette::Result;
 use serde::Serialize;
 use vm::{Mirror, qemu::Installed};
 use wire::Lane;
@@ -10,7 +10,8 @@ use wire::Lane;
 use crate::{
     exit::Exit,
     open::{Context, GUEST_VARIABLE, PROBED_VARIABLE},
-    show::DONE,
+    out::{self, out},
+    show::{DONE, with_help},
 };
 
 #[derive(Serialize)]
@@ -47,7 +48,7 @@ pub async fn run(context: &Context, recheck: bool, json: bool) -> Result<Exit> {
 
     let broken = findings.iter().any(|finding| finding.needed && !finding.good);
     if json {
-        println!("{}", serde_json::to_string_pretty(&findings).into_diagnostic()?);
+        out::json(&findings)?;
     } else {
         for finding in &findings {
             let mark = match (finding.good, finding.needed) {
@@ -55,7 +56,7 @@ pub async fn run(context: &Context, recheck: bool, json: bool) -> Result<Exit> {
                 (false, true) => "MISSING",
                 (false, false) => "without",
             };
-            println!("{mark}  {:10}  {}", finding.name, finding.words);
+            out!("{mark}  {:10}  {}", finding.name, finding.words);
         }
     }
     Ok(if broken { Exit::CouldNotRun } else { Exit::Passed })
@@ -73,7 +74,7 @@ fn qemu() -> Finding {
             name: "qemu",
             good: false,
             needed: true,
-            words: super::run::with_help(&error),
+            words: with_help(&error),
         },
     }
 }
@@ -90,7 +91,7 @@ fn mirror(context: &Context) -> Finding {
             name: "mirror",
             good: false,
             needed: false,
-            words: super::run::with_help(&error),
+            words: with_help(&error),
         },
     }
 }

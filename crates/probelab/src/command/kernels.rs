@@ -4,7 +4,12 @@ use miette::{IntoDiagnostic, Result};
 use serde::Serialize;
 use vm::kernels::{self, Pin, Source};
 
-use crate::{cli::Kernels, exit::Exit, open::Context};
+use crate::{
+    cli::Kernels,
+    exit::Exit,
+    open::Context,
+    out::{self, out},
+};
 
 #[derive(Serialize)]
 struct Row {
@@ -22,7 +27,7 @@ pub async fn run(context: &Context, command: Kernels) -> Result<Exit> {
         Kernels::Fetch { kernel } => {
             for source in context.sources(&kernel, None)? {
                 let kernel = context.fetch(&source).await?;
-                println!(
+                out!(
                     "{:6} {} {}",
                     kernel.label(),
                     kernel.identity.package,
@@ -59,12 +64,12 @@ fn list(context: &Context, json: bool) -> Result<Exit> {
         })
         .collect::<Result<Vec<_>>>()?;
     if json {
-        println!("{}", serde_json::to_string_pretty(&rows).into_diagnostic()?);
+        out::json(&rows)?;
         return Ok(Exit::Passed);
     }
     for row in rows {
         let state = if row.stored { "stored" } else { "not fetched" };
-        println!(
+        out!(
             "{:6} {:45} {:22} {} {state}",
             row.series,
             row.package,
@@ -100,7 +105,7 @@ async fn update(context: &Context, series: Vec<String>) -> Result<Exit> {
             Some(old) => format!("was {}", old.version),
             None => String::from("new"),
         };
-        println!("{:6} {} {} ({note})", pin.series, pin.package, pin.version);
+        out!("{:6} {} {} ({note})", pin.series, pin.package, pin.version);
     }
     Ok(Exit::Passed)
 }
@@ -116,8 +121,8 @@ fn verify(context: &Context, patterns: &[String]) -> Result<Exit> {
         .collect();
     for pin in pins {
         match kernels::verify(&context.cache, &pin)? {
-            Some(count) => println!("{:6} {} files are what they were when fetched", pin.series, count),
-            None => println!("{:6} not fetched", pin.series),
+            Some(count) => out!("{:6} {} files are what they were when fetched", pin.series, count),
+            None => out!("{:6} not fetched", pin.series),
         }
     }
     Ok(Exit::Passed)

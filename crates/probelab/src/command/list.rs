@@ -1,9 +1,13 @@
 //! `probelab list`: the scenarios.
 
-use miette::{IntoDiagnostic, Result};
+use miette::Result;
 use serde::Serialize;
 
-use crate::{exit::Exit, open::Context};
+use crate::{
+    exit::Exit,
+    open::Context,
+    out::{self, out},
+};
 
 #[derive(Serialize)]
 struct Row {
@@ -25,7 +29,7 @@ pub fn run(context: &Context, json: bool) -> Result<Exit> {
         })
         .collect();
     if json {
-        println!("{}", serde_json::to_string_pretty(&rows).into_diagnostic()?);
+        out::json(&rows)?;
         return Ok(Exit::Passed);
     }
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
@@ -35,7 +39,7 @@ pub fn run(context: &Context, json: bool) -> Result<Exit> {
         } else {
             " (must fail)"
         };
-        println!("{:width$}  {}{mark}", row.name, row.about);
+        out!("{:width$}  {}{mark}", row.name, row.about);
     }
     Ok(Exit::Passed)
 }

@@ -5,6 +5,7 @@ mod cache;
 mod doctor;
 mod kernels;
 mod list;
+mod mutants;
 mod replay;
 mod rootfs;
 mod run;
@@ -18,18 +19,22 @@ use crate::{
     cli::{Bench, Cli, Command},
     exit::Exit,
     open::Context,
+    out::text,
 };
 
 /// Runs what was asked for.
 pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "probelab", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "probelab", &mut script);
+        text(&String::from_utf8_lossy(&script))?;
         return Ok(Exit::Passed);
     }
     let context = Context::open(&cli.common, cancel)?;
     match cli.command {
         Command::Run(arguments) => run::run(&context, &arguments).await,
         Command::List { json } => list::run(&context, json),
+        Command::Mutants(arguments) => mutants::run(&context, &arguments).await,
         Command::Doctor { recheck, json } => doctor::run(&context, recheck, json).await,
         Command::Shell { kernel, own } => shell::run(&context, &kernel, &own).await,
         Command::Replay { record } => replay::run(&context, &record).await,

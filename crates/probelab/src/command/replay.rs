@@ -5,10 +5,12 @@ use std::path::Path;
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use wire::Record;
 
-use super::run::{host_kernel, request};
 use crate::{
+    build::Builder,
+    cells::{Input, host_kernel, request},
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
+    out::out,
     show::DONE,
 };
 
@@ -39,18 +41,25 @@ pub async fn run(context: &Context, path: &Path) -> Result<Exit> {
         None => host_kernel(),
     };
     let probed = context.project.program("probed", PROBED_VARIABLE).ok();
-    let request = request(loaded, old.seed, old.lane, probed.as_deref())?;
+    let files = Builder::default().files(context, loaded).await?;
+    let input = Input {
+        seed: old.seed,
+        lane: old.lane,
+        loader: old.loader.unwrap_or_default(),
+        probed: probed.as_deref(),
+    };
+    let request = request(loaded, &files, &input)?;
     let new = lab.run(&kernel, &request).await?;
     context.progress.step(&kernel.label(), DONE);
-    println!("record  {}\nreplay  {}", old.digest, new.digest);
+    out!("record  {}\nreplay  {}", old.digest, new.digest);
     if new.inputs_sha256 != old.inputs_sha256 {
-        println!("{}", changed_inputs(&old, &new));
+        out!("{}", changed_inputs(&old, &new));
     }
     if old.digest == new.digest {
-        println!("equal");
+        out!("equal");
         return Ok(Exit::Passed);
     }
-    println!("{}", first_difference(&old, &new));
+    out!("{}", first_difference(&old, &new));
     Ok(Exit::Failed)
 }
 

@@ -3,7 +3,7 @@
 use miette::{IntoDiagnostic, Result};
 use vm::rootfs::{self, Rootfs as Recipe, RootfsLock};
 
-use crate::{cli::Rootfs, exit::Exit, open::Context, show::bytes};
+use crate::{cli::Rootfs, exit::Exit, open::Context, out::out, show::bytes};
 
 /// Runs the command.
 pub async fn run(context: &Context, command: Rootfs) -> Result<Exit> {
@@ -11,7 +11,7 @@ pub async fn run(context: &Context, command: Rootfs) -> Result<Exit> {
         Rootfs::Build => {
             let built = context.rootfs().await?;
             let size = std::fs::metadata(&built.archive).into_diagnostic()?.len();
-            println!(
+            out!(
                 "sha256 {}\nsize   {}\nfrom   {} packages",
                 built.sha256,
                 bytes(size),
@@ -46,7 +46,7 @@ fn verify(context: &Context) -> Result<Exit> {
         )?;
         let lock = RootfsLock::read(&target.join("packages.toml"))?;
         let digest = lock.map(|lock| lock.sha256).unwrap_or_default();
-        println!("sha256 {digest}");
+        out!("sha256 {digest}");
         digests.push(digest);
     }
     Ok(if digests.windows(2).all(|pair| pair[0] == pair[1]) {
@@ -62,7 +62,7 @@ async fn update(context: &Context) -> Result<Exit> {
     let built = rootfs::get(&context.cache, &recipe, None, mirror, true, &context.progress).await?;
     let path = context.project.path("vm/rootfs.lock");
     std::fs::write(&path, RootfsLock::render(&built)).into_diagnostic()?;
-    println!(
+    out!(
         "sha256 {}\nfrom   {} packages, pinned in {}",
         built.sha256,
         built.packages.len(),

@@ -8,7 +8,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 /// The checkout.
@@ -49,11 +49,21 @@ pub struct Said {
 
 /// Runs a command to its end.
 pub fn said(command: &mut Command) -> Said {
+    said_without_capture(command.stdout(Stdio::piped()))
+}
+
+/// Runs a command to its end whose standard output goes where it was told to go.
+pub fn said_without_capture(command: &mut Command) -> Said {
+    let child = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let Output {
         status,
         stdout,
         stderr,
-    } = command.output().unwrap();
+    } = child.wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&stderr).into_owned();
     let words: Vec<&str> = error.split_whitespace().filter(|word| *word != "│").collect();
     Said {
