@@ -13,7 +13,8 @@ use crate::{ExpectationResult, Series, compare::list, lab, read_openmetrics, tex
 /// Name of the expectation that both runs of a pair get.
 const NAME: &str = "both loaders agree";
 /// Families that speak of the loading; a loader need not even have their series.
-const OF_LOADING: [&str; 2] = [
+const OF_LOADING: [&str; 3] = [
+    "probelab_build_info",
     "probelab_program_run_time_seconds",
     "probelab_program_verified_instructions",
 ];
