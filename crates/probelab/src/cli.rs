@@ -191,6 +191,18 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Instructions per event of every probe beside the bcc tool for the same job, in one run
+    Hooks {
+        /// Kernels
+        #[arg(long, short, default_value = "all")]
+        kernel: Vec<String>,
+        /// Loader of the probes: libbpf or aya
+        #[arg(long, default_value_t)]
+        loader: Loader,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `probelab kernels`.

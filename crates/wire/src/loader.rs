@@ -32,6 +32,17 @@ impl std::fmt::Display for Loader {
     }
 }
 
+impl std::str::FromStr for Loader {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|loader| loader.name() == name)
+            .ok_or_else(|| format!("there is no loader `{name}`: libbpf or aya"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

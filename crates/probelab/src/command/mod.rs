@@ -16,7 +16,7 @@ use miette::Result;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{Bench, Cli, Command},
+    cli::{Cli, Command},
     exit::Exit,
     open::Context,
     out::text,
@@ -38,12 +38,7 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
         Command::Doctor { recheck, json } => doctor::run(&context, recheck, json).await,
         Command::Shell { kernel, own } => shell::run(&context, &kernel, &own).await,
         Command::Replay { record } => replay::run(&context, &record).await,
-        Command::Bench(Bench::Vm {
-            kernel,
-            boots,
-            restores,
-            json,
-        }) => bench::run(&context, &kernel, boots, restores, json).await,
+        Command::Bench(command) => bench::run(&context, &command).await,
         Command::Kernels(command) => kernels::run(&context, command).await,
         Command::Rootfs(command) => rootfs::run(&context, command).await,
         Command::Cache(command) => cache::run(&context, &command),

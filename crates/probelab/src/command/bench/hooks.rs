@@ -1,0 +1,237 @@
+//! `probelab bench hooks`: what each probe costs per event, beside the bcc tool for the same job on the same run.
+//!
+//! The scenario runs both at once over one workload, which counts its own events, and has the kernel's statistics of
+//! every BPF program printed before and after. A cost is the run time of all programs of a job, which in the virtual
+//! lane is their instructions, less what as many runs of an empty program take, divided by the workload's count.
+
+use miette::{Result, miette};
+use scenario::Series;
+use serde::Serialize;
+use wire::{GuestEnd, Lane, Loader, Record};
+
+use crate::{
+    build::Builder,
+    cells::{Input, fetch_all, request},
+    exit::Exit,
+    open::{Context, PROBED_VARIABLE},
+    out::{self, out},
+    show::DONE,
+};
+
+/// The scenario that runs the probes and the tools together.
+const SCENARIO: &str = "peers";
+
+/// One job that both do: the label of the workload's count, the prefix of our programs' names, and the tool by the
+/// name the kernel gives its process (cut after 15 bytes).
+struct Job {
+    name: &'static str,
+    ours: &'static str,
+    tool: &'static str,
+    process: &'static str,
+}
+
+const JOBS: [Job; 5] = [
+    Job {
+        name: "switch",
+        ours: "runq_",
+        tool: "runqlat",
+        process: "runqlat-libbpf",
+    },
+    Job {
+        name: "connect",
+        ours: "connect_",
+        tool: "tcpconnlat",
+        process: "tcpconnlat-libb",
+    },
+    Job {
+        name: "exec",
+        ours: "activity_exec",
+        tool: "execsnoop",
+        process: "execsnoop-libbp",
+    },
+    Job {
+        name: "open",
+        ours: "activity_open",
+        tool: "opensnoop",
+        process: "opensnoop-libbp",
+    },
+    Job {
+        name: "call",
+        ours: "calls_",
+        tool: "funclatency",
+        process: "funclatency-lib",
+    },
+];
+
+#[derive(Debug, Serialize)]
+struct Row {
+    kernel: String,
+    job: &'static str,
+    events: u64,
+    /// Of an empty program, per run.
+    empty_instructions: f64,
+    /// Ours, net, per event.
+    net_instructions: f64,
+    /// The tool's, net, per event; nothing when it does not start on this kernel.
+    peer_net_instructions: Option<f64>,
+    peer: &'static str,
+}
+
+/// Runs the command.
+pub async fn run(context: &Context, patterns: &[String], loader: Loader, json: bool) -> Result<Exit> {
+    let lab = context.lab(Lane::Virtual).await?;
+    let scenarios = context.project.load(&[SCENARIO.into()])?;
+    let loaded = scenarios
+        .first()
+        .ok_or_else(|| miette!("no scenario `{SCENARIO}`"))?;
+    let files = Builder::default().files(context, loaded).await?;
+    let probed = context.project.program("probed", PROBED_VARIABLE)?;
+    let input = Input {
+        seed: 1,
+        lane: Lane::Virtual,
+        loader,
+        probed: Some(&probed),
+    };
+    let request = request(loaded, &files, &input)?;
+    let mut rows = Vec::new();
+    for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
+        let record = lab.run(&kernel, &request).await?;
+        if record.end != GuestEnd::Completed {
+            return Err(miette!("{SCENARIO} on {}: {}", kernel.label(), record.end));
+        }
+        rows.extend(measure(&kernel.label(), &record)?);
+        context.progress.step(&kernel.label(), DONE);
+    }
+    if json {
+        out::json(&rows)?;
+    } else {
+        print(&rows)?;
+    }
+    Ok(if rows.iter().all(holds) {
+        Exit::Passed
+    } else {
+        Exit::Failed
+    })
+}
+
+fn series(record: &Record, output: &str) -> Result<Vec<Series>> {
+    let output = record
+        .outputs
+        .get(output)
+        .ok_or_else(|| miette!("the run brought no output `{output}`"))?;
+    scenario::read_openmetrics(&output.text()).map_err(|error| miette!("{error}"))
+}
+
+/// Sum of the series of this name whose labels fit.
+fn sum(series: &[Series], name: &str, fits: &dyn Fn(&str, &str) -> bool) -> f64 {
+    let label = |series: &Series, name: &str| series.labels.get(name).cloned().unwrap_or_default();
+    series
+        .iter()
+        .filter(|series| series.name == name && fits(&label(series, "process"), &label(series, "program")))
+        .map(|series| series.value)
+        .sum()
+}
+
+/// Runs, and instructions, of the fitting programs between the two looks.
+fn between(before: &[Series], after: &[Series], fits: &dyn Fn(&str, &str) -> bool) -> (f64, f64) {
+    let grown = |name| sum(after, name, fits) - sum(before, name, fits);
+    (
+        grown("bpf_program_runs_total"),
+        grown("bpf_program_run_time_seconds_total") * 1e9,
+    )
+}
+
+fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
+    let (before, after) = (series(record, "load.before")?, series(record, "load.after")?);
+    let work = series(record, "load.work")?;
+    let (runs, instructions) = between(&before, &after, &|process, program| {
+        process == "probed" && program == "empty"
+    });
+    let empty_instructions = instructions / runs;
+    if !empty_instructions.is_finite() {
+        return Err(miette!(
+            "{kernel}: the empty program did not run: is kernel.bpf_stats_enabled set?"
+        ));
+    }
+    let mut rows = Vec::new();
+    for job in &JOBS {
+        let events: f64 = work
+            .iter()
+            .filter(|series| series.labels.get("job").is_some_and(|name| name == job.name))
+            .map(|series| series.value)
+            .sum();
+        let net = |(runs, instructions): (f64, f64)| {
+            (runs > 0.0).then_some((instructions - runs * empty_instructions) / events)
+        };
+        let ours = between(&before, &after, &|process, program| {
+            process == "probed" && program.starts_with(job.ours)
+        });
+        let peer = between(&before, &after, &|process, _| process == job.process);
+        rows.push(Row {
+            kernel: kernel.to_owned(),
+            job: job.name,
+            events: events as u64,
+            empty_instructions,
+            net_instructions: net(ours)
+                .ok_or_else(|| miette!("{kernel}: no program {}… of ours ran", job.ours))?,
+            peer_net_instructions: net(peer),
+            peer: job.tool,
+        });
+    }
+    Ok(rows)
+}
+
+/// No hook of ours may cost more than the tool's for the same job.
+fn holds(row: &Row) -> bool {
+    row.peer_net_instructions
+        .is_none_or(|peer| row.net_instructions <= peer)
+}
+
+fn print(rows: &[Row]) -> Result<()> {
+    out!("kernel  job      events  ours, net instructions/event  peer, net instructions/event  ratio  empty");
+    for row in rows {
+        let (peer, ratio) = match row.peer_net_instructions {
+            Some(peer) => (
+                format!("{peer:.0}"),
+                format!("{:.2}", row.net_instructions / peer),
+            ),
+            None => (String::from("does not run"), String::from("-")),
+        };
+        out!(
+            "{:6}  {:7}  {:>6}  {:>28.0}  {:>28}  {:>5}  {:>5.0}",
+            row.kernel,
+            row.job,
+            row.events,
+            row.net_instructions,
+            format!("{} {peer}", row.peer),
+            ratio,
+            row.empty_instructions,
+        );
+    }
+    out!("promised: no hook costs more than the peer's for the same job");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(runs: u64, seconds: f64) -> Vec<Series> {
+        let text = format!(
+            "# TYPE bpf_program_runs counter\n\
+             bpf_program_runs_total{{process=\"probed\",program=\"runq_switch\"}} {runs}\n\
+             # TYPE bpf_program_run_time_seconds counter\n\
+             bpf_program_run_time_seconds_total{{process=\"probed\",program=\"runq_switch\"}} {seconds}\n# EOF\n"
+        );
+        scenario::read_openmetrics(&text).unwrap()
+    }
+
+    #[test]
+    fn only_what_grew_between_the_looks_counts() {
+        let ours = |process: &str, program: &str| process == "probed" && program.starts_with("runq_");
+        let (runs, instructions) = between(&look(10, 1e-6), &look(30, 5e-6), &ours);
+        assert_eq!((runs, instructions.round()), (20.0, 4000.0));
+        let others = |process: &str, _: &str| process == "runqlat-libbpf";
+        assert_eq!(between(&look(10, 1e-6), &look(30, 5e-6), &others), (0.0, 0.0));
+    }
+}
