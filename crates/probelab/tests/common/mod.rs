@@ -90,3 +90,32 @@ pub fn scenario(files: &[(&str, &str)]) -> tempfile::TempDir {
     }
     folder
 }
+
+/// A scenario that says `a 1` and expects it.
+pub const SCENARIO: &str = r#"
+about = "a test"
+deadline_guest_seconds = 20
+deadline_wall_seconds = 10
+cpus = 1
+
+[[load]]
+name = "say"
+command = ["echo", "a 1"]
+
+[[oracle]]
+name = "said"
+kind = "openmetrics"
+output = "load.say"
+
+[[expect]]
+name = "one"
+kind = "value"
+of = { source = "said", series = "a" }
+is = 1
+"#;
+
+/// A scenario folder with [`SCENARIO`] after one replacement.
+pub fn scenario_with(from: &str, to: &str) -> tempfile::TempDir {
+    assert!(SCENARIO.contains(from), "the test replaces nothing");
+    scenario(&[("scenario.toml", &SCENARIO.replace(from, to))])
+}
