@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Said, assert_error, probelab, root, said, scenario_with};
+use common::{SCENARIO, Said, assert_error, assert_words, probelab, root, said, scenario, scenario_with};
 use tempfile::TempDir;
 
 /// The lab, quiet, with whatever kernel builds the mirror has.
@@ -67,14 +67,27 @@ fn qemus(cache: &TempDir) -> Vec<String> {
         .collect()
 }
 
+/// What the running guests of a cache have said on their consoles.
+fn consoles(cache: &TempDir) -> String {
+    let runs = fs::read_dir(cache.path().join("run")).unwrap().flatten();
+    runs.filter_map(|run| fs::read(run.path().join("console")).ok())
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .collect()
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// Starts a command with a cache of its own and waits for its first QEMU.
 fn started(command: &mut Command, cache: &TempDir) -> Child {
     let child = command.env("PROBELAB_CACHE", cache.path()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while qemus(cache).is_empty() {
-        assert!(Instant::now() < deadline, "no QEMU was started");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until("a QEMU is started", || !qemus(cache).is_empty());
     child
 }
 
@@ -233,34 +246,36 @@ fn a_killed_probelab_takes_its_qemu_along() {
 #[ignore = "needs the static programs and QEMU: just test-vm"]
 fn a_qemu_that_is_killed_is_the_lab_s_loss_and_not_a_verdict_on_the_guest() {
     let cache = own_cache();
-    let busy = r#""sh", "-c", "while true; do :; done""#;
-    let folder = scenario_with(r#"deadline_wall_seconds = 10"#, "deadline_wall_seconds = 100");
-    let path = folder.path().join("scenario.toml");
-    let text = fs::read_to_string(&path)
-        .unwrap()
-        .replace(r#""echo", "a 1""#, busy);
-    fs::write(path, text).unwrap();
+    let text = SCENARIO
+        .replace("wall_seconds = 10", "wall_seconds = 100")
+        .replace(
+            r#""echo", "a 1""#,
+            r#""sh", "-c", "echo the load is busy > /dev/console; while true; do :; done""#,
+        );
+    let folder = scenario(&[("scenario.toml", &text)]);
     // The checkpoint first, by a run that ends; then the QEMU that is killed runs the load.
     let canary = said(lab("run canary --kernel 6.12").env("PROBELAB_CACHE", cache.path()));
     assert_eq!(canary.code, 0, "{canary:?}");
     let mut command = lab("run --kernel 6.12");
     command.arg(folder.path()).stdout(Stdio::piped());
     let child = started(&mut command, &cache);
-    std::thread::sleep(Duration::from_secs(3));
+    wait_until("the load runs", || consoles(&cache).contains("the load is busy"));
     for qemu in qemus(&cache) {
         send("-KILL", &qemu);
     }
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(69), "{text}");
-    for words in [
-        "INFRA",
-        "QEMU was lost: signal: 9 (SIGKILL)",
-        "last console lines:",
-        "again: probelab replay",
-    ] {
-        assert!(text.contains(words), "`{words}` is not in: {text}");
-    }
+    assert_words(
+        &text,
+        &[
+            "INFRA",
+            "QEMU was lost: signal: 9 (SIGKILL)",
+            "last console lines:",
+            "| the load is busy",
+            "again: probelab replay",
+        ],
+    );
 }
 
 #[test]
@@ -270,9 +285,10 @@ fn a_missing_compiler_is_the_lab_s_loss_and_is_named() {
     let folder = scenario_with("[[load]]", build);
     let said = said(lab("run --kernel 6.12").arg(folder.path()));
     assert_eq!(said.code, 69, "{said:?}");
-    for words in ["INFRA", "`no-such-compiler` was not found", "apt-get install"] {
-        assert!(said.out.contains(words), "`{words}` is not in: {said:?}");
-    }
+    assert_words(
+        &said.out,
+        &["INFRA", "`no-such-compiler` was not found", "apt-get install"],
+    );
 }
 
 #[test]

@@ -77,8 +77,14 @@ pub fn said_without_capture(command: &mut Command) -> Said {
 #[track_caller]
 pub fn assert_error(said: &Said, code: i32, words: &[&str]) {
     assert_eq!(said.code, code, "{said:?}");
+    assert_words(&said.error, words);
+}
+
+/// Asserts that a text has all these words.
+#[track_caller]
+pub fn assert_words(text: &str, words: &[&str]) {
     for words in words {
-        assert!(said.error.contains(words), "`{words}` is not in: {}", said.error);
+        assert!(text.contains(words), "`{words}` is not in: {text}");
     }
 }
 
