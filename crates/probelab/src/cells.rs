@@ -124,11 +124,6 @@ pub fn records_folder(context: &Context, given: Option<&Path>) -> Result<PathBuf
     Ok(folder)
 }
 
-/// As many runs at once as there are processors.
-pub fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// Runs every scenario on every kernel with every loader, reported in this order whatever ends first.
 pub async fn run_all(context: &Context, setup: &Setup, scenarios: &[Loaded]) -> Result<Vec<Done>> {
     let prepared = prepare(context, scenarios).await?;

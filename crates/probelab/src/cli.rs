@@ -50,7 +50,7 @@ pub enum Command {
         json: bool,
     },
     /// Run every known mistake of a probe against the scenario that must catch it
-    Mutants(Mutants),
+    Mutants(Matrix),
     /// Say what is missing on this machine and how to get it
     Doctor {
         /// Decide anew whether the kvm lane works
@@ -109,9 +109,8 @@ pub struct Run {
     /// Scenario names, paths of scenario folders, or `all`
     #[arg(required = true, value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
-    /// Kernels: `all`, a series (6.12), a version, or a pattern ('6.*'); may be given more than once
-    #[arg(long, short, default_value = "6.12")]
-    pub kernel: Vec<String>,
+    #[command(flatten)]
+    pub matrix: Matrix,
     #[command(flatten)]
     pub own: OwnKernel,
     /// Seed of everything random
@@ -120,6 +119,17 @@ pub struct Run {
     /// virtual (deterministic), kvm (real time), host (this machine's kernel)
     #[arg(long, default_value = "virtual")]
     pub lane: Lane,
+    /// Folder for the records (default: in the cache)
+    #[arg(long, value_name = "FOLDER")]
+    pub records: Option<PathBuf>,
+}
+
+/// On what scenarios run, and how that is said.
+#[derive(Debug, Args)]
+pub struct Matrix {
+    /// Kernels: `all`, a series (6.12), a version, or a pattern ('6.*'); may be given more than once
+    #[arg(long, short, default_value = "6.12")]
+    pub kernel: Vec<String>,
     /// Library that loads the probes; with `both`, each scenario with a probe runs twice, and the two must agree
     #[arg(long, value_name = "NAME", default_value = "aya")]
     pub loader: Loaders,
@@ -129,26 +139,14 @@ pub struct Run {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
-    /// Folder for the records (default: in the cache)
-    #[arg(long, value_name = "FOLDER")]
-    pub records: Option<PathBuf>,
 }
 
-/// `probelab mutants`.
-#[derive(Debug, Args)]
-pub struct Mutants {
-    /// Kernels, as for `run`
-    #[arg(long, short, default_value = "6.12")]
-    pub kernel: Vec<String>,
-    /// Library that loads the probes
-    #[arg(long, value_name = "NAME", default_value = "aya")]
-    pub loader: Loaders,
-    /// Runs at once (default: one per processor)
-    #[arg(long, short)]
-    pub jobs: Option<usize>,
-    /// As JSON
-    #[arg(long)]
-    pub json: bool,
+impl Matrix {
+    /// Runs at once: what was asked for, else one per processor.
+    pub fn jobs(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.unwrap_or_else(processors).max(1)
+    }
 }
 
 /// Which loaders are meant.

@@ -7,7 +7,7 @@ mod common;
 
 use std::{fs, io::PipeWriter, os::unix::fs::PermissionsExt};
 
-use common::{assert_error, probelab, said, said_without_capture, scenario};
+use common::{Said, assert_error, probelab, said, said_without_capture, scenario_with};
 
 #[test]
 fn a_missing_qemu_is_named_with_the_way_to_get_it() {
@@ -56,34 +56,16 @@ fn an_unknown_scenario_names_the_known_ones() {
     assert_error(&said, 2, &["no scenario `http-latnecy`", "http-latency"]);
 }
 
-const GOOD: &str = r#"
-about = "a test"
-deadline_guest_seconds = 10
-deadline_wall_seconds = 30
-cpus = 1
-
-[[load]]
-name = "say"
-command = ["echo", "a 1"]
-
-[[oracle]]
-name = "said"
-kind = "openmetrics"
-output = "load.say"
-
-[[expect]]
-name = "one"
-kind = "value"
-of = { source = "said", series = "a" }
-is = 1
-"#;
+/// What `run` says of a scenario after one replacement; it never gets as far as a machine.
+fn said_of(from: &str, to: &str) -> Said {
+    let folder = scenario_with(from, to);
+    said(probelab("run").arg(folder.path()))
+}
 
 #[test]
 fn an_unknown_key_is_an_error_with_line_and_column() {
-    let folder = scenario(&[("scenario.toml", &GOOD.replace("cpus = 1", "cpus = 1\ncups = 1"))]);
-    let said = said(probelab("run").arg(folder.path()));
     assert_error(
-        &said,
+        &said_of("cpus = 1", "cpus = 1\ncups = 1"),
         2,
         &["scenario.toml:6:1", "unknown key `cups`", "did you mean `cpus`"],
     );
@@ -91,22 +73,45 @@ fn an_unknown_key_is_an_error_with_line_and_column() {
 
 #[test]
 fn an_unknown_source_of_an_expectation_is_an_error_with_its_place() {
-    let folder = scenario(&[(
-        "scenario.toml",
-        &GOOD.replace("source = \"said\"", "source = \"siad\""),
-    )]);
-    let said = said(probelab("run").arg(folder.path()));
-    assert_error(&said, 2, &["scenario.toml:19:", "siad", "said"]);
+    assert_error(
+        &said_of("source = \"said\"", "source = \"siad\""),
+        2,
+        &["scenario.toml:19:", "siad", "said"],
+    );
+}
+
+#[test]
+fn a_series_that_a_source_never_has_is_an_error_with_those_that_it_has() {
+    let hey = |series: &str| {
+        let from = "kind = \"openmetrics\"\noutput = \"load.say\"\n\n[[expect]]\nname = \"one\"\nkind = \"value\"\nof = { source = \"said\", series = \"a\" }";
+        let to = from
+            .replace("openmetrics", "hey-csv")
+            .replace("\"a\"", &format!("\"{series}\""));
+        said_of(from, &to)
+    };
+    assert_error(
+        &hey("request_total"),
+        2,
+        &[
+            "scenario.toml:19:",
+            "unknown series `request_total`",
+            "did you mean `requests_total`",
+        ],
+    );
+    assert_error(
+        &hey("a"),
+        2,
+        &[
+            "unknown series `a`",
+            "known here: requests_total, request_duration_seconds",
+        ],
+    );
 }
 
 #[test]
 fn a_file_that_a_scenario_names_and_that_is_not_there_is_an_error() {
-    let text = GOOD.replace(
-        "command = [\"echo\", \"a 1\"]",
-        "command = [\"echo\", \"a 1\"]\nfiles = [\"no.py\"]",
-    );
-    let folder = scenario(&[("scenario.toml", &text)]);
-    let said = said(probelab("run").arg(folder.path()));
+    let command = "command = [\"echo\", \"a 1\"]";
+    let said = said_of(command, &format!("{command}\nfiles = [\"no.py\"]"));
     assert_error(&said, 2, &["no.py", "not in its folder"]);
 }
 

@@ -242,13 +242,18 @@ impl Lab {
         let first_instruction = qemu.started.elapsed();
         let end = watch(&mut qemu, console, wall_deadline, &self.cancel).await;
         let status = match &end {
-            Ok(None) => qemu.wait_or_kill().await,
+            Ok(None | Some(GuestEnd::QemuLost { .. })) => qemu.wait_or_kill().await,
             _ => {
                 qemu.kill().await;
                 String::from("killed")
             }
         };
-        let trouble = end?;
+        let trouble = end?.map(|end| match end {
+            GuestEnd::QemuLost { reason } => GuestEnd::QemuLost {
+                reason: format!("{status}: {reason}"),
+            },
+            other => other,
+        });
         let console = read(console);
         let trouble = trouble.or_else(|| first_trouble(&console));
         let left = qemu.read_outcome()?;

@@ -5,8 +5,8 @@ use report::{Mutant, mutants_text, mutants_to_json};
 use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, fetch_all, processors, records_folder, run_all},
-    cli::Mutants,
+    cells::{Done, Setup, fetch_all, records_folder, run_all},
+    cli::Matrix,
     exit::Exit,
     files::Loaded,
     mutants::{control, controls, find},
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Runs the command.
-pub async fn run(context: &Context, arguments: &Mutants) -> Result<Exit> {
+pub async fn run(context: &Context, arguments: &Matrix) -> Result<Exit> {
     let found = find(&context.project.path("bpf"))?;
     let wanted: Vec<String> = found.keys().map(|mutant| control(mutant)).collect();
     let turns_one_on = |loaded: &Loaded| controls(loaded).iter().any(|control| wanted.contains(control));
@@ -31,7 +31,7 @@ pub async fn run(context: &Context, arguments: &Mutants) -> Result<Exit> {
         loaders: arguments.loader.loaders(),
         seed: 1,
         lane: Lane::Virtual,
-        jobs: arguments.jobs.unwrap_or_else(processors).max(1),
+        jobs: arguments.jobs(),
         records: records_folder(context, None)?,
     };
     let done = run_all(context, &setup, &scenarios).await?;

@@ -7,7 +7,7 @@ use vm::kernels::Source;
 use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, fetch_all, host_kernel, processors, records_folder, run_all},
+    cells::{Done, Setup, fetch_all, host_kernel, records_folder, run_all},
     cli::Run,
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
@@ -20,7 +20,7 @@ pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
     let scenarios = context.project.load(&arguments.scenarios)?;
     let sources = match arguments.lane {
         Lane::Host => vec![Source::Ready(host_kernel())],
-        _ => context.sources(&arguments.kernel, Some(&arguments.own))?,
+        _ => context.sources(&arguments.matrix.kernel, Some(&arguments.own))?,
     };
     let lab = context.lab(arguments.lane).await?;
     let kernels = fetch_all(context, &sources).await?;
@@ -34,14 +34,14 @@ pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
         lab,
         kernels,
         probed: context.project.program("probed", PROBED_VARIABLE).ok(),
-        loaders: arguments.loader.loaders(),
+        loaders: arguments.matrix.loader.loaders(),
         seed: arguments.seed,
         lane: arguments.lane,
-        jobs: arguments.jobs.unwrap_or_else(processors).max(1),
+        jobs: arguments.matrix.jobs(),
         records: records_folder(context, arguments.records.as_deref())?,
     };
     let done = run_all(context, &setup, &scenarios).await?;
-    print(&done, arguments.json)?;
+    print(&done, arguments.matrix.json)?;
     Ok(Exit::from_code(
         exit_code(done.iter().map(|done| &done.judgement)) as u8,
     ))

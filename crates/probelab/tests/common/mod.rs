@@ -77,8 +77,14 @@ pub fn said_without_capture(command: &mut Command) -> Said {
 #[track_caller]
 pub fn assert_error(said: &Said, code: i32, words: &[&str]) {
     assert_eq!(said.code, code, "{said:?}");
+    assert_words(&said.error, words);
+}
+
+/// Asserts that a text has all these words.
+#[track_caller]
+pub fn assert_words(text: &str, words: &[&str]) {
     for words in words {
-        assert!(said.error.contains(words), "`{words}` is not in: {}", said.error);
+        assert!(text.contains(words), "`{words}` is not in: {text}");
     }
 }
 
@@ -89,4 +95,33 @@ pub fn scenario(files: &[(&str, &str)]) -> tempfile::TempDir {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
     folder
+}
+
+/// A scenario that says `a 1` and expects it.
+pub const SCENARIO: &str = r#"
+about = "a test"
+deadline_guest_seconds = 20
+deadline_wall_seconds = 10
+cpus = 1
+
+[[load]]
+name = "say"
+command = ["echo", "a 1"]
+
+[[oracle]]
+name = "said"
+kind = "openmetrics"
+output = "load.say"
+
+[[expect]]
+name = "one"
+kind = "value"
+of = { source = "said", series = "a" }
+is = 1
+"#;
+
+/// A scenario folder with [`SCENARIO`] after one replacement.
+pub fn scenario_with(from: &str, to: &str) -> tempfile::TempDir {
+    assert!(SCENARIO.contains(from), "the test replaces nothing");
+    scenario(&[("scenario.toml", &SCENARIO.replace(from, to))])
 }
