@@ -198,6 +198,11 @@ def reported():
     return [event for event in events if event["pid"] == os.getpid()]
 
 
+def own_names():
+    with open("/proc/self/comm", encoding="utf-8") as comm, open("/proc/self/cgroup", encoding="utf-8") as cgroup:
+        return {"comm": comm.read().strip(), "cgroup": cgroup.read().strip().removeprefix("0::")}
+
+
 def family_text(name, kind, samples):
     lines = [f"# TYPE {name} {kind}"]
     for labels, value in samples:
@@ -245,6 +250,7 @@ def text(attempts, events):
     names = collections.Counter((event["comm"], event["cgroup"]) for event in events)
     lines += family_text("event_names", "gauge", [
         ({"comm": comm, "cgroup": cgroup}, count) for (comm, cgroup), count in sorted(names.items())])
+    lines += family_text("client_names", "gauge", [(own_names(), len(attempts))])
     return "\n".join(lines) + "\n# EOF\n"
 
 
