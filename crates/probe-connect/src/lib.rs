@@ -1,15 +1,14 @@
-//! The connect probe.
+//! The connect probe: latency and outcome of every TCP connection that this machine's programs try to open. The kernel
+//! half (`bpf/connect.bpf.c`) pairs beginnings and ends; this crate loads it, turns its counters into metric families and
+//! writes single attempts where that is asked for.
+//!
+//! Knows nothing of HTTP endpoints, of who accepts connections, or of the lab.
 
-use probe::{Failure, Probe, loader::Loader};
-use serde::Deserialize;
+pub mod events;
+pub mod kernel;
+pub mod report;
+mod spec;
+pub mod types;
 
-/// What a manifest says about this probe.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Spec {}
-
-impl probe::Spec for Spec {
-    fn start(&self, _loader: Loader) -> Result<Box<dyn Probe>, Failure> {
-        Err("this probe is not built yet".into())
-    }
-}
+pub use kernel::{Config, ConnectProbe};
+pub use spec::{Control, Events, Format, Spec};

@@ -1,0 +1,385 @@
+//! The kernel half in place: loaded, attached to its tracepoint, and read.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, io,
+    net::TcpListener,
+    os::fd::{AsFd, OwnedFd},
+    time::Duration,
+};
+
+use probe::{
+    accounting::{Hits, Programs},
+    cgroups::{Cgroups, GONE},
+    histogram::{Histogram, bound_ns},
+    loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
+    maps::{Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+};
+
+use crate::{
+    spec::Control,
+    types::{
+        CONNECT_BOUNDS, CONNECT_VERDICTS, connect_attempt, connect_counters, connect_event,
+        connect_histogram, connect_series,
+    },
+};
+
+static CONNECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/connect.bpf.o"));
+static RST_IS_SUCCESS: &[u8] =
+    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/connect.rst_is_success.bpf.o"));
+static BUCKET_OFF_BY_ONE: &[u8] =
+    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/connect.bucket_off_by_one.bpf.o"));
+static CURRENT_AT_COMPLETION: &[u8] =
+    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/connect.current_at_completion.bpf.o"));
+
+/// The one program of the kernel half.
+pub const PROGRAM: &str = "connect_state";
+/// The tracepoint it is attached to.
+pub const HOOK: &str = "tp_btf:inet_sock_set_state";
+
+/// Upper bounds of the duration buckets, in seconds: from one host to around the world, and on to repeated SYNs.
+pub const BOUNDS_SECONDS: [f64; CONNECT_BOUNDS as usize] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// What to observe and with how much memory.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Attempts followed at the same time.
+    pub max_pending: u32,
+    /// Series (control group, outcome, IP version, class of repeated SYNs) at the same time.
+    pub max_series: u32,
+    /// Whether series are told apart by the control group of the process that called connect(2).
+    pub per_cgroup: bool,
+    /// Attempts that take longer are slow; none when absent.
+    pub slow: Option<Duration>,
+    /// Report single attempts that take at least this long; none when absent.
+    pub events_from: Option<Duration>,
+    /// Size of the ring buffer for them: a power of two, at least a page.
+    pub ring_buffer_bytes: u32,
+    /// An attempt without an end after this long is given up.
+    pub give_up: Duration,
+    /// A known mistake, for the lab only.
+    pub control: Option<Control>,
+}
+
+/// One series: who, how it ended, over which IP version, with how many repeated SYNs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeriesKey {
+    /// Path of the control group; absent when groups are not told apart.
+    pub cgroup: Option<String>,
+    /// `enum connect_outcome`.
+    pub outcome: u8,
+    /// 4 or 6.
+    pub family: u8,
+    /// Class of repeated SYNs.
+    pub retransmits: u8,
+}
+
+/// The attempts of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// How long they took.
+    pub duration: Histogram,
+    /// SYNs that were sent again.
+    pub retransmits: u64,
+    /// Attempts beyond the threshold.
+    pub slow: u64,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            duration: Histogram::new(&BOUNDS_SECONDS),
+            retransmits: 0,
+            slow: 0,
+        }
+    }
+}
+
+impl Series {
+    fn add(&mut self, cpus: &[connect_histogram]) {
+        for cpu in cpus {
+            self.duration.add(&cpu.buckets, u128::from(cpu.duration_sum_ns));
+            self.retransmits += cpu.retransmits;
+            self.slow += cpu.slow;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.duration.merge(&other.duration);
+        self.retransmits += other.retransmits;
+        self.slow += other.slow;
+    }
+}
+
+/// A reading of all counters.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Attempts that ended.
+    pub series: BTreeMap<SeriesKey, Series>,
+    /// Runs of the program, by `CONNECT_VERDICT`, beside the kernel's own count of them.
+    pub hits: Hits,
+    /// Attempts that have not ended.
+    pub pending: u64,
+    /// Entries of the histogram map.
+    pub kernel_series: u64,
+    /// Attempts whose end was not seen: their socket began another one, or they were given up.
+    pub unended: u64,
+    /// Events that the ring buffer had no room for, or that made no sense.
+    pub events_lost: u64,
+}
+
+/// Why counters could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
+    #[error("cannot read a BPF map: {0}")]
+    Map(#[from] MapError),
+    /// The program's statistics.
+    #[error(transparent)]
+    Program(#[from] LoadError),
+}
+
+/// The probe in place. Dropping it detaches it.
+pub struct ConnectProbe {
+    config: Config,
+    object: Object,
+    _link: probe::loader::Link,
+    attempts: Hash<u64, connect_attempt>,
+    histograms: PerCpuHash<connect_series, connect_histogram>,
+    counters: PerCpuArray<connect_counters>,
+    events: RingBuffer,
+    programs: Programs,
+    cgroups: Cgroups,
+    /// Series of control groups that are gone, taken out of the kernel's map.
+    gone: BTreeMap<SeriesKey, Series>,
+    given_up: u64,
+    unreadable_events: u64,
+}
+
+impl fmt::Debug for ConnectProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectProbe")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
+    match control {
+        None => ("connect.bpf.o", CONNECT),
+        Some(Control::RstIsSuccess) => ("connect.rst_is_success.bpf.o", RST_IS_SUCCESS),
+        Some(Control::BucketOffByOne) => ("connect.bucket_off_by_one.bpf.o", BUCKET_OFF_BY_ONE),
+        Some(Control::CurrentAtCompletion) => ("connect.current_at_completion.bpf.o", CURRENT_AT_COMPLETION),
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl ConnectProbe {
+    /// Loads the kernel half and attaches it.
+    ///
+    /// # Errors
+    /// When the kernel refuses; nothing stays attached then.
+    pub fn attach(loader: Loader, config: Config) -> Result<Self, LoadError> {
+        let bounds_ns = BOUNDS_SECONDS.map(bound_ns);
+        let slow_ns = config.slow.map_or(u64::MAX, nanoseconds);
+        let event_ns = config.events_from.map_or(u64::MAX, nanoseconds);
+        let flags = [
+            u8::from(config.per_cgroup),
+            u8::from(config.events_from.is_some()),
+        ];
+        let knobs = Knobs::default()
+            .global("connect_bounds_ns", bytemuck::cast_slice(&bounds_ns))
+            .global("connect_slow_ns", bytemuck::bytes_of(&slow_ns))
+            .global("connect_event_ns", bytemuck::bytes_of(&event_ns))
+            .global("connect_per_cgroup", &flags[..1])
+            .global("connect_events", &flags[1..])
+            .max_entries("attempts", config.max_pending)
+            .max_entries("histograms", config.max_series)
+            .max_entries("events", config.ring_buffer_bytes);
+        let (name, bytes) = object(config.control);
+        let mut object = Object::load(loader, name, bytes, &knobs)?;
+        let programs = Programs::before_attach(&object, &[PROGRAM])?;
+        let link = object.attach(PROGRAM, &Hook::BtfTracepoint)?;
+        Ok(Self {
+            attempts: object.map("attempts")?,
+            histograms: object.map("histograms")?,
+            counters: object.map("counters")?,
+            events: object.map("events")?,
+            config,
+            object,
+            _link: link,
+            programs,
+            cgroups: Cgroups::new(),
+            gone: BTreeMap::new(),
+            given_up: 0,
+            unreadable_events: 0,
+        })
+    }
+
+    /// What it was configured with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Opens a listening socket, whose changes of state the program sees and counts as none of its business, and looks
+    /// whether it ran.
+    ///
+    /// # Errors
+    /// The reason in words when it did not.
+    pub fn prove(&self) -> Result<(), String> {
+        let runs = || {
+            self.verdicts()
+                .map(|verdicts| verdicts.iter().sum::<u64>())
+                .map_err(|error| error.to_string())
+        };
+        let before = runs()?;
+        TcpListener::bind(("127.0.0.1", 0))
+            .map_err(|error| format!("cannot open a listening socket on 127.0.0.1: {error}"))?;
+        if runs()? > before {
+            Ok(())
+        } else {
+            Err(format!(
+                "{HOOK} is attached but silent: opening a listening socket did not run it"
+            ))
+        }
+    }
+
+    fn verdicts(&self) -> Result<[u64; CONNECT_VERDICTS as usize], MapError> {
+        let mut sums = [0; CONNECT_VERDICTS as usize];
+        for cpu in self.counters.get(&0, 0)?.iter() {
+            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
+                *sum += count;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// The descriptor that becomes readable when [`Self::take_events`] has something to hand out.
+    ///
+    /// # Errors
+    /// When this process has too many descriptors open.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.events.as_fd().try_clone_to_owned()
+    }
+
+    /// The attempts that ended since the last call, in the order in which the kernel reported them.
+    pub fn take_events(&mut self) -> Vec<connect_event> {
+        let mut events = Vec::new();
+        while let Some(item) = self.events.next() {
+            match bytemuck::try_pod_read_unaligned(&item) {
+                Ok(event) => events.push(event),
+                Err(error) => {
+                    self.unreadable_events += 1;
+                    tracing::error!("an event of {} bytes makes no sense: {error}", item.len());
+                }
+            }
+        }
+        events
+    }
+
+    /// The path of the control group of an event.
+    pub fn cgroup(&mut self, event: &connect_event) -> Option<String> {
+        self.config.per_cgroup.then(|| self.cgroups.path(event.cgroup))
+    }
+
+    /// Gives up on attempts that have waited too long, and takes the series of control groups that are gone out of the
+    /// kernel's map.
+    ///
+    /// # Errors
+    /// When a map cannot be read.
+    pub fn sweep(&mut self, now_ns: u64) -> Result<(), MapError> {
+        let before_ns = now_ns.saturating_sub(nanoseconds(self.config.give_up));
+        for (socket, attempt) in self.pending()? {
+            // An attempt that ended meanwhile was counted as what it was.
+            if attempt.start_ns < before_ns && self.attempts.remove(&socket).is_ok() {
+                self.given_up += 1;
+            }
+        }
+        if self.config.per_cgroup {
+            self.fold_gone()?;
+        }
+        Ok(())
+    }
+
+    /// A group that is gone has no process that could begin an attempt, so a series of it that no pending attempt can
+    /// still add to has its last value. The order matters: gone first, then pending, then the value.
+    fn fold_gone(&mut self) -> Result<(), MapError> {
+        let mut keys = Vec::new();
+        for entry in self.histograms.iter() {
+            keys.push(entry?.0);
+        }
+        keys.retain(|key| self.cgroups.path(key.cgroup) == GONE);
+        let busy: BTreeSet<u64> = self
+            .pending()?
+            .iter()
+            .map(|(_, attempt)| attempt.cgroup)
+            .collect();
+        for key in keys.iter().filter(|key| !busy.contains(&key.cgroup)) {
+            let cpus = self.histograms.get(key, 0)?;
+            if self.histograms.remove(key).is_ok() {
+                self.gone
+                    .entry(labelled(key, Some(GONE.to_owned())))
+                    .or_default()
+                    .add(&cpus);
+            }
+        }
+        Ok(())
+    }
+
+    fn pending(&self) -> Result<Vec<(u64, connect_attempt)>, MapError> {
+        self.attempts.iter().collect()
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// When a map or the program's statistics cannot be read.
+    pub fn read(&mut self) -> Result<Reading, ReadError> {
+        let hits = self
+            .programs
+            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?.to_vec()))?;
+        let mut reading = Reading {
+            series: self.gone.clone(),
+            hits,
+            pending: self.pending()?.len() as u64,
+            unended: self.given_up,
+            events_lost: self.unreadable_events,
+            ..Reading::default()
+        };
+        for cpu in self.counters.get(&0, 0)?.iter() {
+            reading.unended += cpu.stale;
+            reading.events_lost += cpu.events_lost;
+        }
+        // All entries before any path: a group that is not found then is gone, not new.
+        let mut entries = Vec::new();
+        for entry in self.histograms.iter() {
+            entries.push(entry?);
+        }
+        reading.kernel_series = entries.len() as u64;
+        for (key, cpus) in entries {
+            let cgroup = self.config.per_cgroup.then(|| self.cgroups.path(key.cgroup));
+            let mut series = Series::default();
+            series.add(&cpus);
+            reading
+                .series
+                .entry(labelled(&key, cgroup))
+                .or_default()
+                .merge(&series);
+        }
+        Ok(reading)
+    }
+}
+
+fn labelled(key: &connect_series, cgroup: Option<String>) -> SeriesKey {
+    SeriesKey {
+        cgroup,
+        outcome: key.outcome,
+        family: key.family,
+        retransmits: key.retransmits,
+    }
+}
