@@ -1,15 +1,17 @@
-//! The run-queue probe.
+//! The run-queue probe: how long tasks that could run wait for a CPU, per control group, and who took it from whom. The
+//! kernel half (`bpf/runq.bpf.c`) measures every wait; this crate loads it, gives control groups their names and turns
+//! counters into metric families.
+//!
+//! Knows no scheduler statistics of the kernel's own: they are what the lab judges it by.
 
-use probe::{Failure, Probe, loader::Loader};
-use serde::Deserialize;
+mod event_log;
+pub mod kernel;
+pub mod report;
+mod spec;
+mod throttling;
+pub mod types;
+mod waits;
 
-/// What a manifest says about this probe.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Spec {}
-
-impl probe::Spec for Spec {
-    fn start(&self, _loader: Loader) -> Result<Box<dyn Probe>, Failure> {
-        Err("this probe is not built yet".into())
-    }
-}
+pub use kernel::{Config, ReadError, RunqProbe};
+pub use spec::{Control, Events, Spec};
+pub use waits::{BOUNDS_SECONDS, Waits};

@@ -1,29 +1,28 @@
-//! From the kernel's number of a control group to its path, for labels.
+//! From the kernel's number of a control group to its path.
 //!
-//! The number is that of `bpf_get_current_cgroup_id`, which on 64-bit machines is the inode number of the group's folder
-//! in the version 2 hierarchy and is not given twice (kernfs, since Linux 5.5: 40430452fd5d). Knows no version 1.
+//! On 64-bit machines the number that `bpf_get_current_cgroup_id` gives is the inode number of the group's directory
+//! (since Linux 5.5, commit 40430452fd5d). Numbers are not used again, so what was learnt once stays true until the
+//! directory is gone.
 
 use std::{
     collections::HashMap,
-    fs,
-    os::unix::fs::MetadataExt,
+    fs, io,
+    os::unix::fs::{DirEntryExt, MetadataExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-/// Label of a group that is unknown or gone, so that what is gone is one series and not many.
+/// What a group is called that is gone, or not to be seen from here. All of them share it: series stay few.
 pub const GONE: &str = "(gone)";
 
-/// Where the version 2 hierarchy is mounted; the second when version 1 is mounted beside it.
-const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
-/// The folder tree is not walked again so soon: one scrape, whose numbers were all read before it asks, walks it once.
-const WALK_INTERVAL: Duration = Duration::from_millis(100);
+/// Questions this close to one another belong to one scrape, for which the tree is walked once.
+const SAME_SCRAPE: Duration = Duration::from_millis(20);
 
-/// Paths of control groups by number.
+/// The control groups of this machine, as far as they were asked for.
 #[derive(Debug)]
 pub struct Cgroups {
     root: PathBuf,
-    paths: HashMap<u64, PathBuf>,
+    paths: HashMap<u64, String>,
     walked: Option<Instant>,
 }
 
@@ -34,88 +33,101 @@ impl Default for Cgroups {
 }
 
 impl Cgroups {
-    /// Of this machine.
+    /// The groups below the mount of the unified hierarchy.
     pub fn new() -> Self {
-        let is_version_2 = |mount: &&str| Path::new(mount).join("cgroup.controllers").exists();
-        Self::below(Path::new(
-            MOUNTS.into_iter().find(is_version_2).unwrap_or(MOUNTS[0]),
-        ))
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        Self::below(mount_point(&mounts).unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup")))
     }
 
-    fn below(root: &Path) -> Self {
+    fn below(root: PathBuf) -> Self {
         Self {
-            root: root.to_owned(),
+            root,
             paths: HashMap::new(),
             walked: None,
         }
     }
 
-    /// The path of a group below the mount, `/` for the root, or [`GONE`].
+    /// The path of a group below the mount, `/` for the root, [`GONE`] for one that is not there.
     pub fn path(&mut self, id: u64) -> String {
-        let is_there = |path: &PathBuf| fs::metadata(path).is_ok_and(|folder| folder.ino() == id);
-        if !self.paths.get(&id).is_some_and(is_there) {
-            self.paths.remove(&id);
-            if self.walked.is_none_or(|walked| walked.elapsed() > WALK_INTERVAL) {
-                self.walk();
-            }
+        if let Some(path) = self.known(id) {
+            return path;
         }
-        match self.paths.get(&id).map(|path| path.strip_prefix(&self.root)) {
-            Some(Ok(path)) => format!("/{}", path.display()),
-            _ => GONE.to_owned(),
+        if self.walked.is_none_or(|walked| walked.elapsed() >= SAME_SCRAPE) {
+            self.paths.clear();
+            // A tree that cannot be read leaves its groups unknown, which is what their label then says.
+            let _ = self.walk();
+            self.walked = Some(Instant::now());
         }
+        self.known(id).unwrap_or_else(|| GONE.to_owned())
     }
 
-    fn walk(&mut self) {
-        self.paths.clear();
-        let mut folders = vec![self.root.clone()];
+    /// A path that still is the one of this group.
+    fn known(&self, id: u64) -> Option<String> {
+        let path = self.paths.get(&id)?;
+        let metadata = fs::metadata(self.root.join(path.trim_start_matches('/'))).ok()?;
+        (metadata.ino() == id).then(|| path.clone())
+    }
+
+    fn walk(&mut self) -> io::Result<()> {
+        self.paths.insert(fs::metadata(&self.root)?.ino(), "/".to_owned());
+        let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
-            // A group may go away while it is looked at.
-            let Ok(metadata) = fs::metadata(&folder) else {
+            // A group may go while its parent is read.
+            let Ok(entries) = fs::read_dir(self.root.join(folder.trim_start_matches('/'))) else {
                 continue;
             };
-            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
-            let is_folder =
-                |entry: &fs::DirEntry| entry.file_type().is_ok_and(|file_type| file_type.is_dir());
-            folders.extend(entries.filter(is_folder).map(|entry| entry.path()));
-            self.paths.insert(metadata.ino(), folder);
+            for entry in entries.flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+                    self.paths.insert(entry.ino(), path.clone());
+                    folders.push(path);
+                }
+            }
         }
-        self.walked = Some(Instant::now());
+        Ok(())
     }
+}
+
+/// Where the unified hierarchy is mounted, from the text of `/proc/self/mounts`.
+fn mount_point(mounts: &str) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ');
+        let (_, place, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        (kind == "cgroup2").then(|| Path::new(place).to_owned())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn inode(path: &Path) -> u64 {
-        fs::metadata(path).unwrap().ino()
+    #[test]
+    fn the_unified_hierarchy_is_found_among_others() {
+        let mounts = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(mount_point(mounts), Some(PathBuf::from("/sys/fs/cgroup/unified")));
+        assert_eq!(mount_point("proc /proc proc rw 0 0\n"), None);
     }
 
     #[test]
-    fn groups_are_found_when_they_come_and_missed_when_they_go() {
-        let root = std::env::temp_dir().join(format!("cgroups-{}", std::process::id()));
-        fs::create_dir_all(root.join("pod/container")).unwrap();
-        let mut cgroups = Cgroups::below(&root);
-        let container = inode(&root.join("pod/container"));
-        assert_eq!(cgroups.path(inode(&root)), "/");
-        assert_eq!(cgroups.path(container), "/pod/container");
-
-        fs::create_dir(root.join("late")).unwrap();
-        std::thread::sleep(WALK_INTERVAL * 2);
-        assert_eq!(cgroups.path(inode(&root.join("late"))), "/late");
-
-        fs::remove_dir(root.join("pod/container")).unwrap();
-        assert_eq!(cgroups.path(container), GONE);
+    fn groups_have_paths_until_they_are_gone() {
+        let root = std::env::temp_dir().join(format!("probelab-cgroups-{}", std::process::id()));
+        let group = root.join("system.slice/web.service");
+        fs::create_dir_all(&group).unwrap();
+        let id = |path: &Path| fs::metadata(path).unwrap().ino();
+        let (root_id, web) = (id(&root), id(&group));
+        let mut cgroups = Cgroups::below(root.clone());
+        assert_eq!(cgroups.path(root_id), "/");
+        assert_eq!(cgroups.path(web), "/system.slice/web.service");
         assert_eq!(cgroups.path(u64::MAX), GONE);
-        fs::remove_dir_all(&root).unwrap();
-    }
 
-    #[test]
-    fn this_machine_has_a_root() {
-        let mut cgroups = Cgroups::new();
-        match fs::metadata(&cgroups.root) {
-            Ok(root) => assert_eq!(cgroups.path(root.ino()), "/"),
-            Err(error) => eprintln!("SKIPPED: no {}: {error}", cgroups.root.display()),
-        }
+        let late = root.join("late");
+        fs::create_dir(&late).unwrap();
+        std::thread::sleep(SAME_SCRAPE);
+        assert_eq!(cgroups.path(id(&late)), "/late");
+
+        fs::remove_dir(&group).unwrap();
+        assert_eq!(cgroups.path(web), GONE);
+        fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -60,6 +60,31 @@ impl Histogram {
         self.sum_ns as f64 / 1e9
     }
 
+    /// The value in seconds below which this share of all values lies, guessed as if the values of a bucket were spread
+    /// evenly over it; values in the last bucket are taken for its lower bound. `None` when there are none.
+    pub fn estimate_seconds(&self, share: f64) -> Option<f64> {
+        let total = self.count();
+        if total == 0 {
+            return None;
+        }
+        let wanted = share.clamp(0.0, 1.0) * total as f64;
+        let (mut below, mut lower) = (0.0, 0.0);
+        for (upper, count) in self.buckets() {
+            let count = count as f64;
+            if count > 0.0 && below + count >= wanted {
+                let inside = (wanted - below) / count;
+                return Some(if upper.is_finite() {
+                    lower + (upper - lower) * inside
+                } else {
+                    lower
+                });
+            }
+            below += count;
+            lower = upper;
+        }
+        Some(lower)
+    }
+
     /// Upper bound in seconds and own count of each bucket; the last bound is infinite.
     pub fn buckets(&self) -> Vec<(f64, u64)> {
         self.bounds_seconds
@@ -87,6 +112,18 @@ mod tests {
         assert_eq!(counts[13], 1);
         assert_eq!(counts[14], 1);
         assert_eq!(histogram.count(), 5);
+    }
+
+    #[test]
+    fn estimates_stay_in_the_bucket_of_the_value() {
+        let mut histogram = Histogram::new(&[1.0, 2.0, 4.0]);
+        assert_eq!(histogram.estimate_seconds(0.5), None);
+        for value_ns in [500_000_000, 1_500_000_000, 1_600_000_000, 9_000_000_000] {
+            histogram.record_ns(value_ns);
+        }
+        assert_eq!(histogram.estimate_seconds(0.25), Some(1.0));
+        assert_eq!(histogram.estimate_seconds(0.5), Some(1.5));
+        assert_eq!(histogram.estimate_seconds(1.0), Some(4.0));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub enum Value {
     CounterSeconds(f64),
     /// Rises and falls.
     Gauge(i64),
+    /// Rises and falls, not whole (seconds).
+    GaugeSeconds(f64),
     /// A distribution of seconds.
     Histogram(Histogram),
 }
@@ -43,7 +45,7 @@ impl Value {
     fn metric_type(&self) -> MetricType {
         match self {
             Self::Counter(_) | Self::CounterSeconds(_) => MetricType::Counter,
-            Self::Gauge(_) => MetricType::Gauge,
+            Self::Gauge(_) | Self::GaugeSeconds(_) => MetricType::Gauge,
             Self::Histogram(_) => MetricType::Histogram,
         }
     }
@@ -53,6 +55,7 @@ impl Value {
             (Self::Counter(mine), Self::Counter(theirs)) => *mine += theirs,
             (Self::CounterSeconds(mine), Self::CounterSeconds(theirs)) => *mine += theirs,
             (Self::Gauge(mine), Self::Gauge(theirs)) => *mine += theirs,
+            (Self::GaugeSeconds(mine), Self::GaugeSeconds(theirs)) => *mine += theirs,
             (Self::Histogram(mine), Self::Histogram(theirs)) => mine.merge(theirs),
             (mine, theirs) => *mine = theirs.clone(),
         }
@@ -105,6 +108,7 @@ fn encode_value(series: &mut MetricEncoder<'_>, value: &Value) -> Result<(), fmt
         Value::Counter(count) => series.encode_counter::<NoLabelSet, _, u64>(count, None),
         Value::CounterSeconds(seconds) => series.encode_counter::<NoLabelSet, _, f64>(seconds, None),
         Value::Gauge(level) => series.encode_gauge(level),
+        Value::GaugeSeconds(seconds) => series.encode_gauge(seconds),
         Value::Histogram(histogram) => series.encode_histogram::<NoLabelSet>(
             histogram.sum_seconds(),
             histogram.count(),

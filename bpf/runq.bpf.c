@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+//
+// Run-queue latency: how long a task that could run waits for a CPU, per control group, and who took the CPU from whom.
+// A wait starts when a task is woken or created, or loses the CPU while it could go on; it ends when the task gets the
+// CPU. Its length is charged to the control group the task is in at that moment.
+//
+// The scheduler's locks order everything that happens to one task, so its entry needs no lock of its own. Entries stay
+// for a task's life: writing into one is several times cheaper than adding and removing it with every wait.
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "drift.h"
+#include "kernel.h"
+#include "runq.h"
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
+
+// include/linux/sched.h
+#define TASK_RUNNING 0
+#define TASK_DEAD 0x80
+#define PF_KTHREAD 0x00200000
+
+const volatile __u64 runq_bounds_ns[RUNQ_BOUNDS];
+// Waits of at least this length are reported one by one; 0: none are.
+const volatile __u64 runq_event_min_ns;
+
+// Set when a task found no room. Until then a task without an entry was never seen since the probe is attached.
+__u32 runq_tasks_were_full;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct runq_counters);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct runq_task);
+} tasks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 512);
+	__type(key, __u64);
+	__type(value, struct runq_waits);
+} cgroups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct runq_pair);
+	__type(value, struct runq_preemptions);
+} pairs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} events SEC(".maps");
+
+static __always_inline struct runq_counters *this_counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+// The idle task, whose pid is 0, is nobody: it neither waits nor takes the CPU from anyone.
+static __always_inline int is_somebody(struct task_struct *task)
+{
+#ifdef MUTANT_COUNT_IDLE
+	return 1;
+#endif
+	return task->pid != 0;
+}
+
+static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
+{
+	return task->cgroups->dfl_cgrp;
+}
+
+static __always_inline int bucket(__u64 wait_ns)
+{
+	int i;
+
+#pragma unroll
+	for (i = 0; i < RUNQ_BOUNDS; i++)
+		if (wait_ns <= runq_bounds_ns[i])
+			break;
+#ifdef MUTANT_BUCKET
+	// The bucket's lower bound taken for its upper one.
+	if (i > 0)
+		return i - 1;
+#endif
+	return i;
+}
+
+// Remembers a task that has no entry.
+static __always_inline int add_task(struct runq_counters *count, __u64 key, struct runq_task *task)
+{
+	if (bpf_map_update_elem(&tasks, &key, task, BPF_NOEXIST)) {
+		runq_tasks_were_full = 1;
+		return -1;
+	}
+	count->tasks_added++;
+	return 0;
+}
+
+// A task is queued because it was woken or created.
+static __always_inline int start(struct runq_counters *count, struct task_struct *task, void *context)
+{
+	__u64 key = (__u64)task;
+	struct runq_task *known;
+
+	if (task->on_cpu)
+		return RUNQ_FILTERED_RUNNING;
+#ifdef MUTANT_RAW_CAST
+	// The hook's arguments taken for the task itself: what is read lies somewhere on the stack.
+	key = BPF_CORE_READ((struct task_struct *)context, pid);
+#endif
+	known = bpf_map_lookup_elem(&tasks, &key);
+	if (!known) {
+		struct runq_task fresh = {.queued_ns = bpf_ktime_get_ns()};
+
+		return add_task(count, key, &fresh) ? RUNQ_LOST_TASKS_FULL : RUNQ_RECORDED_START;
+	}
+	if (known->queued_ns && known->going_to_sleep)
+		return RUNQ_FILTERED_STILL_QUEUED;
+	known->queued_ns = bpf_ktime_get_ns();
+	known->class = RUNQ_NOT_PREEMPTED;
+	known->going_to_sleep = 0;
+	return RUNQ_RECORDED_START;
+}
+
+static __always_inline void classify(struct runq_task *victim, struct task_struct *prev, struct task_struct *next)
+{
+	struct cgroup *of_prev, *of_next;
+
+	victim->culprit = 0;
+	if (task_throttled(prev)) {
+		victim->class = RUNQ_THROTTLED;
+		return;
+	}
+	// Nobody took the CPU: the scheduler is about to move the task.
+	if (!is_somebody(next)) {
+		victim->class = RUNQ_NOT_PREEMPTED;
+		return;
+	}
+	if (next->flags & PF_KTHREAD) {
+		victim->class = RUNQ_SYSTEM;
+		return;
+	}
+	of_prev = cgroup_of(prev);
+	of_next = cgroup_of(next);
+	if (of_prev != of_next && of_next->level == 0) {
+		victim->class = RUNQ_SYSTEM;
+		return;
+	}
+	victim->class = of_prev == of_next ? RUNQ_SAME : RUNQ_OTHER;
+	victim->culprit = of_next->kn->id;
+}
+
+// A task loses the CPU and is queued again at once.
+static __always_inline void requeue(struct runq_counters *count, struct task_struct *prev, struct task_struct *next,
+				    __u32 state, __u64 now_ns)
+{
+	struct runq_task fresh = {.queued_ns = now_ns, .going_to_sleep = state != TASK_RUNNING};
+	__u64 key = (__u64)prev;
+	struct runq_task *known;
+
+#ifdef MUTANT_WAKEUP_ONLY
+	// Who is not woken never waits.
+	return;
+#endif
+	known = bpf_map_lookup_elem(&tasks, &key);
+	if (!known) {
+		classify(&fresh, prev, next);
+		if (add_task(count, key, &fresh))
+			count->requeues_lost++;
+		return;
+	}
+	known->queued_ns = now_ns;
+	known->going_to_sleep = fresh.going_to_sleep;
+	classify(known, prev, next);
+}
+
+// Who had the CPU leaves it. Read here, under the lock of the queue, `__state` says what really happens: the
+// tracepoint's own copy of it (since 5.18, fa2c3254d7cf) kept, until 8feb053d5319, the state from before a pending
+// signal undid the sleep. A wakeup that races with the switch shows as TASK_WAKING, which is not TASK_RUNNING.
+static __always_inline void leave(struct runq_counters *count, _Bool preempted, struct task_struct *prev,
+				  struct task_struct *next, __u64 now_ns)
+{
+	__u32 state = task_state(prev);
+	__u64 key = (__u64)prev;
+
+	if (preempted || state == TASK_RUNNING) {
+		count->involuntary++;
+		requeue(count, prev, next, state, now_ns);
+		return;
+	}
+	count->voluntary++;
+	// Its last switch; after it the address may become another task's.
+	if ((state & TASK_DEAD) && bpf_map_delete_elem(&tasks, &key) == 0)
+		count->tasks_removed++;
+}
+
+static __always_inline struct runq_waits *waits_of(__u64 cgroup)
+{
+	struct runq_waits *waits = bpf_map_lookup_elem(&cgroups, &cgroup);
+
+	if (!waits) {
+		struct runq_waits fresh = {};
+
+		bpf_map_update_elem(&cgroups, &cgroup, &fresh, BPF_NOEXIST);
+		waits = bpf_map_lookup_elem(&cgroups, &cgroup);
+	}
+	return waits;
+}
+
+// A wait ended of which only that is known. Until the first task found no room, a task without an entry must have been
+// queued since before the probe was attached; it gets an entry now, so that this can be said of it once only.
+static __always_inline int unmeasured(struct runq_counters *count, __u64 key, struct runq_task *known,
+				      struct runq_waits *waits)
+{
+	struct runq_task fresh = {};
+
+	if (!known && !runq_tasks_were_full && add_task(count, key, &fresh) == 0)
+		return RUNQ_FILTERED_QUEUED_BEFORE_ATTACH;
+	if (waits)
+		waits->unmeasured++;
+	return RUNQ_LOST_NO_START;
+}
+
+static __always_inline void blame(struct runq_counters *count, struct runq_task *task, __u64 cgroup, __u64 wait_ns)
+{
+	struct runq_pair pair = {.victim = cgroup, .culprit = task->culprit, .class = task->class};
+	struct runq_preemptions *known = bpf_map_lookup_elem(&pairs, &pair);
+
+	if (!known) {
+		struct runq_preemptions fresh = {.count = 1, .waited_ns = wait_ns};
+
+		if (bpf_map_update_elem(&pairs, &pair, &fresh, BPF_NOEXIST))
+			count->pairs_lost++;
+		return;
+	}
+	known->count++;
+	known->waited_ns += wait_ns;
+}
+
+static __always_inline void report(struct runq_counters *count, struct task_struct *task, __u64 cgroup, __u64 wait_ns,
+				   __u64 now_ns)
+{
+	// User space takes events when it is asked for metrics, and has to be woken only before they overflow.
+	__u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	__u64 size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
+	struct runq_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+
+	if (!event) {
+		count->events_lost++;
+		return;
+	}
+	event->ended_ns = now_ns;
+	event->wait_ns = wait_ns;
+	event->cgroup = cgroup;
+	event->thread = task->pid;
+	event->zero = 0;
+	bpf_probe_read_kernel(event->command, sizeof(event->command), task->comm);
+	bpf_ringbuf_submit(event, used > size / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void record(struct runq_waits *waits, __u64 wait_ns)
+{
+	waits->buckets[bucket(wait_ns)]++;
+	waits->sum_ns += wait_ns;
+	if (wait_ns > waits->longest_ns)
+		waits->longest_ns = wait_ns;
+	if (~wait_ns > waits->shortest_flipped_ns)
+		waits->shortest_flipped_ns = ~wait_ns;
+}
+
+// A task gets the CPU: its wait ends.
+static __always_inline int arrive(struct runq_counters *count, struct task_struct *next, __u64 now_ns)
+{
+	__u64 key = (__u64)next, cgroup = cgroup_of(next)->kn->id, wait_ns;
+	struct runq_task *known = bpf_map_lookup_elem(&tasks, &key);
+	struct runq_waits *waits = waits_of(cgroup);
+
+	if (!known || !known->queued_ns)
+		return unmeasured(count, key, known, waits);
+	wait_ns = now_ns - known->queued_ns;
+	known->queued_ns = 0;
+	if ((__s64)wait_ns < 0) {
+		if (waits)
+			waits->unmeasured++;
+		return RUNQ_LOST_CLOCK_BACKWARDS;
+	}
+	if (known->class)
+		blame(count, known, cgroup, wait_ns);
+	if (!waits)
+		return RUNQ_LOST_CGROUPS_FULL;
+	record(waits, wait_ns);
+	if (runq_event_min_ns && wait_ns >= runq_event_min_ns)
+		report(count, next, cgroup, wait_ns, now_ns);
+	return RUNQ_RECORDED_WAIT;
+}
+
+SEC("tp_btf/sched_wakeup")
+int BPF_PROG(runq_wakeup, struct task_struct *task)
+{
+	struct runq_counters *count = this_counters();
+
+	if (count)
+		count->verdicts[RUNQ_WAKEUP][start(count, task, ctx)]++;
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(runq_wakeup_new, struct task_struct *task)
+{
+	struct runq_counters *count = this_counters();
+
+	if (count)
+		count->verdicts[RUNQ_WAKEUP_NEW][start(count, task, ctx)]++;
+	return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(runq_switch, _Bool preempted, struct task_struct *prev, struct task_struct *next)
+{
+	struct runq_counters *count = this_counters();
+	int verdict = RUNQ_FILTERED_IDLE;
+	__u64 now_ns;
+
+	if (!count)
+		return 0;
+	now_ns = bpf_ktime_get_ns();
+	if (is_somebody(prev))
+		leave(count, preempted, prev, next, now_ns);
+	if (is_somebody(next))
+		verdict = arrive(count, next, now_ns);
+	count->verdicts[RUNQ_SWITCH][verdict]++;
+	return 0;
+}

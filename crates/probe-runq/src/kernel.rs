@@ -1,0 +1,301 @@
+//! The kernel half in place: loaded, attached to the scheduler, and read.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    os::fd::{AsFd, OwnedFd},
+    thread,
+    time::Duration,
+};
+
+use probe::{
+    accounting::{Hits, Programs},
+    histogram::bound_ns,
+    loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
+    maps::{MapError, PerCpuArray, PerCpuHash, RingBuffer},
+};
+
+use crate::{
+    Control,
+    types::{
+        PROGRAMS, RUNQ_PROGRAMS, RUNQ_VERDICTS, runq_counters, runq_event, runq_pair, runq_preemptions,
+        runq_waits,
+    },
+    waits::{BOUNDS_SECONDS, Waits},
+};
+
+static RUNQ: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.bpf.o"));
+static BUCKET: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.bucket.bpf.o"));
+static COUNT_IDLE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.count_idle.bpf.o"));
+static RAW_CAST: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.raw_cast.bpf.o"));
+static WAKEUP_ONLY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.wakeup_only.bpf.o"));
+
+/// How much memory to use, and what to report.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Tasks known at the same time.
+    pub max_tasks: u32,
+    /// Control groups with waits.
+    pub max_cgroups: u32,
+    /// Pairs of who lost the CPU to whom.
+    pub max_pairs: u32,
+    /// Waits of at least this length are reported one by one; `None`: none are.
+    pub event_min_ns: Option<u64>,
+    /// Size of the ring buffer for them: a power of two, at least a page.
+    pub ring_buffer_bytes: u32,
+    /// Use an object with a known mistake. For the lab's negative controls only.
+    pub control: Option<Control>,
+}
+
+/// Preemptions of one pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Preemptions {
+    /// How often.
+    pub count: u64,
+    /// How long the victims waited for the CPU afterwards, in nanoseconds.
+    pub waited_ns: u64,
+}
+
+/// Waits by control group.
+pub type WaitsByCgroup = BTreeMap<u64, Waits>;
+/// Preemptions by victim, culprit and class.
+pub type PreemptionsByPair = BTreeMap<runq_pair, Preemptions>;
+
+/// A reading of all counters.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Waits by control group.
+    pub waits: WaitsByCgroup,
+    /// Preemptions by pair.
+    pub preemptions: PreemptionsByPair,
+    /// Verdicts of all programs together, beside the kernel's own count of runs.
+    pub hits: Hits,
+    /// All other counters, summed over CPUs; its verdicts are by program.
+    pub counters: runq_counters,
+}
+
+/// Why counters could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
+    #[error("cannot read a BPF map: {0}")]
+    Map(#[from] MapError),
+    /// A program's statistics.
+    #[error(transparent)]
+    Program(#[from] LoadError),
+}
+
+/// The probe in place. Dropping it detaches it.
+pub struct RunqProbe {
+    object: Object,
+    programs: Programs,
+    counters: PerCpuArray<runq_counters>,
+    cgroups: PerCpuHash<u64, runq_waits>,
+    pairs: PerCpuHash<runq_pair, runq_preemptions>,
+    events: RingBuffer,
+    _links: Vec<Link>,
+}
+
+impl fmt::Debug for RunqProbe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunqProbe").finish_non_exhaustive()
+    }
+}
+
+fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
+    match control {
+        None => ("runq.bpf.o", RUNQ),
+        Some(Control::Bucket) => ("runq.bucket.bpf.o", BUCKET),
+        Some(Control::CountIdle) => ("runq.count_idle.bpf.o", COUNT_IDLE),
+        Some(Control::RawCast) => ("runq.raw_cast.bpf.o", RAW_CAST),
+        Some(Control::WakeupOnly) => ("runq.wakeup_only.bpf.o", WAKEUP_ONLY),
+    }
+}
+
+impl RunqProbe {
+    /// Loads the kernel half and attaches it. Wakeups first: a switch is then never seen without the wakeup before it.
+    ///
+    /// # Errors
+    /// See [`LoadError`]; nothing stays attached then.
+    pub fn attach(loader: Loader, config: Config) -> Result<Self, LoadError> {
+        let bounds_ns = BOUNDS_SECONDS.map(bound_ns);
+        let event_min_ns = config.event_min_ns.unwrap_or(0).to_ne_bytes();
+        let knobs = Knobs::default()
+            .global("runq_bounds_ns", bytemuck::cast_slice(&bounds_ns))
+            .global("runq_event_min_ns", &event_min_ns)
+            .max_entries("tasks", config.max_tasks)
+            .max_entries("cgroups", config.max_cgroups)
+            .max_entries("pairs", config.max_pairs)
+            .max_entries("events", config.ring_buffer_bytes);
+        let (name, bytes) = object(config.control);
+        let mut object = Object::load(loader, name, bytes, &knobs)?;
+        let programs = Programs::before_attach(&object, &PROGRAMS.map(|(program, _)| program))?;
+        let links = PROGRAMS
+            .iter()
+            .map(|(program, _)| object.attach(program, &Hook::BtfTracepoint))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            counters: object.map("counters")?,
+            cgroups: object.map("cgroups")?,
+            pairs: object.map("pairs")?,
+            events: object.map("events")?,
+            object,
+            programs,
+            _links: links,
+        })
+    }
+
+    /// Starts a thread that sleeps, and sees whether each program ran.
+    ///
+    /// # Errors
+    /// Which hook was silent.
+    pub fn prove(&self) -> Result<(), String> {
+        let runs = || {
+            self.counters()
+                .map(|counters| counters.verdicts.map(|verdicts| verdicts.iter().sum::<u64>()))
+                .map_err(|error| error.to_string())
+        };
+        let before = runs()?;
+        let sleeper = thread::Builder::new()
+            .spawn(|| thread::sleep(Duration::from_millis(1)))
+            .map_err(|error| format!("cannot start the test thread: {error}"))?;
+        // It does nothing that could panic.
+        let _ = sleeper.join();
+        let silent: Vec<&str> = PROGRAMS
+            .iter()
+            .zip(before.iter().zip(runs()?))
+            .filter(|(_, (before, after))| *before == after)
+            .map(|((_, hook), _)| *hook)
+            .collect();
+        if silent.is_empty() {
+            Ok(())
+        } else {
+            Err(format!(
+                "attached but silent: {}; a thread that started and slept did not run the program",
+                silent.join(", ")
+            ))
+        }
+    }
+
+    /// A descriptor that becomes readable when [`Self::take_events`] has something to take.
+    ///
+    /// # Errors
+    /// When this process has too many descriptors open.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        self.events.as_fd().try_clone_to_owned()
+    }
+
+    /// The long waits that ended since the last call.
+    pub fn take_events(&mut self) -> Vec<runq_event> {
+        let mut events = Vec::new();
+        while let Some(item) = self.events.next() {
+            match bytemuck::try_pod_read_unaligned(&item) {
+                Ok(event) => events.push(event),
+                Err(error) => tracing::error!("an event of {} bytes makes no sense: {error}", item.len()),
+            }
+        }
+        events
+    }
+
+    fn counters(&self) -> Result<runq_counters, MapError> {
+        let mut sum = [0_u64; size_of::<runq_counters>() / size_of::<u64>()];
+        for cpu in self.counters.get(&0, 0)?.iter() {
+            for (sum, count) in sum
+                .iter_mut()
+                .zip(bytemuck::cast_slice::<_, u64>(std::slice::from_ref(cpu)))
+            {
+                *sum += count;
+            }
+        }
+        Ok(bytemuck::cast(sum))
+    }
+
+    /// The control groups that have waits or preemptions.
+    ///
+    /// # Errors
+    /// When a map cannot be read.
+    pub fn cgroups(&self) -> Result<Vec<u64>, MapError> {
+        let mut cgroups = self.cgroups.keys().collect::<Result<Vec<_>, _>>()?;
+        for pair in self.pairs.keys() {
+            let pair = pair?;
+            cgroups.push(pair.victim);
+            if pair.culprit != 0 {
+                cgroups.push(pair.culprit);
+            }
+        }
+        cgroups.sort_unstable();
+        cgroups.dedup();
+        Ok(cgroups)
+    }
+
+    fn waits(&self, which: impl Fn(u64) -> bool) -> Result<WaitsByCgroup, MapError> {
+        let mut all = BTreeMap::new();
+        for cgroup in self.cgroups.keys() {
+            let cgroup = cgroup?;
+            if which(cgroup) {
+                let mut waits = Waits::default();
+                self.cgroups
+                    .get(&cgroup, 0)?
+                    .iter()
+                    .for_each(|cpu| waits.add(cpu));
+                all.insert(cgroup, waits);
+            }
+        }
+        Ok(all)
+    }
+
+    fn preemptions(&self, which: impl Fn(&runq_pair) -> bool) -> Result<PreemptionsByPair, MapError> {
+        let mut all = BTreeMap::new();
+        for pair in self.pairs.keys() {
+            let pair = pair?;
+            if which(&pair) {
+                let mut sum = Preemptions::default();
+                for cpu in self.pairs.get(&pair, 0)?.iter() {
+                    sum.count += cpu.count;
+                    sum.waited_ns += cpu.waited_ns;
+                }
+                all.insert(pair, sum);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Makes room: takes out everything about control groups in which no task can run any more.
+    ///
+    /// # Errors
+    /// When a map cannot be read.
+    pub fn forget(&mut self, gone: &[u64]) -> Result<(WaitsByCgroup, PreemptionsByPair), MapError> {
+        let waits = self.waits(|cgroup| gone.contains(&cgroup))?;
+        let pairs = self.preemptions(|pair| gone.contains(&pair.victim))?;
+        for cgroup in waits.keys() {
+            self.cgroups.remove(cgroup)?;
+        }
+        for pair in pairs.keys() {
+            self.pairs.remove(pair)?;
+        }
+        Ok((waits, pairs))
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// When a map or a program's statistics cannot be read.
+    pub fn read(&mut self) -> Result<Reading, ReadError> {
+        let mut counters = runq_counters::default();
+        let hits = self.programs.hits::<ReadError>(&self.object, || {
+            counters = self.counters()?;
+            let total = |verdict| {
+                (0..RUNQ_PROGRAMS as usize)
+                    .map(|program| counters.verdicts[program][verdict])
+                    .sum()
+            };
+            Ok((0..RUNQ_VERDICTS as usize).map(total).collect())
+        })?;
+        Ok(Reading {
+            waits: self.waits(|_| true)?,
+            preemptions: self.preemptions(|_| true)?,
+            hits,
+            counters,
+        })
+    }
+}

@@ -1,0 +1,227 @@
+//! What a manifest says about this probe, and the probe as the daemon keeps it.
+
+use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
+
+use probe::{Failure, Probe, loader::Loader, metrics::Families};
+use serde::Deserialize;
+
+use crate::{
+    event_log::EventLog,
+    kernel::{Config, RunqProbe},
+    report::Reporter,
+};
+
+/// How often control groups that are gone make room in the maps.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// What a run-queue probe watches: all tasks of the machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Spec {
+    /// Tasks known at the same time; waits of those beyond are counted as lost. About 100 bytes each.
+    #[serde(default = "default_max_tasks")]
+    pub max_tasks: u32,
+    /// Control groups with waits; waits in those beyond are counted as lost. About 200 bytes each and CPU.
+    #[serde(default = "default_max_cgroups")]
+    pub max_cgroups: u32,
+    /// Pairs of who lost the CPU to whom; preemptions of those beyond are counted as lost. About 16 bytes each and CPU.
+    #[serde(default = "default_max_pairs")]
+    pub max_pairs: u32,
+    /// Report long waits one by one.
+    pub events: Option<Events>,
+    /// For the lab only: run a probe that is known to be wrong.
+    pub control: Option<Control>,
+}
+
+/// Which waits are reported one by one, and where.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Events {
+    /// Where to write one line per wait.
+    pub path: PathBuf,
+    /// Only waits of at least this length.
+    pub min_microseconds: u64,
+    /// Size of the ring buffer: a power of two, at least 4096.
+    #[serde(default = "default_ring_buffer_bytes")]
+    pub ring_buffer_bytes: u32,
+}
+
+/// Known mistakes a lab can turn on to see that its checks notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Control {
+    /// A wait is counted one bucket too low: the bucket's lower bound is taken for its upper one.
+    Bucket,
+    /// The idle task is somebody: it preempts, and is preempted.
+    CountIdle,
+    /// The hook's arguments are taken for the task.
+    RawCast,
+    /// Only who is woken waits: a task that loses the CPU does not.
+    WakeupOnly,
+}
+
+impl Control {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bucket => "bucket",
+            Self::CountIdle => "count-idle",
+            Self::RawCast => "raw-cast",
+            Self::WakeupOnly => "wakeup-only",
+        }
+    }
+}
+
+fn default_max_tasks() -> u32 {
+    16384
+}
+
+fn default_max_cgroups() -> u32 {
+    512
+}
+
+fn default_max_pairs() -> u32 {
+    1024
+}
+
+fn default_ring_buffer_bytes() -> u32 {
+    1 << 18
+}
+
+impl probe::Spec for Spec {
+    fn check(&self) -> Result<(), String> {
+        for (key, entries) in [
+            ("maxTasks", self.max_tasks),
+            ("maxCgroups", self.max_cgroups),
+            ("maxPairs", self.max_pairs),
+        ] {
+            if entries == 0 {
+                return Err(format!("`{key}` must be at least 1"));
+            }
+        }
+        let Some(events) = &self.events else {
+            return Ok(());
+        };
+        if events.min_microseconds == 0 {
+            return Err("`events.minMicroseconds` must be at least 1".to_owned());
+        }
+        if !events.ring_buffer_bytes.is_power_of_two() || events.ring_buffer_bytes < 4096 {
+            return Err("`events.ringBufferBytes` must be a power of two of at least 4096".to_owned());
+        }
+        Ok(())
+    }
+
+    fn control(&self) -> Option<&str> {
+        self.control.map(Control::name)
+    }
+
+    fn start(&self, loader: Loader) -> Result<Box<dyn Probe>, Failure> {
+        let log = match &self.events {
+            Some(Events { path, .. }) => Some(
+                EventLog::create(path)
+                    .map_err(|error| format!("cannot create event log {}: {error}", path.display()))?,
+            ),
+            None => None,
+        };
+        let config = Config {
+            max_tasks: self.max_tasks,
+            max_cgroups: self.max_cgroups,
+            max_pairs: self.max_pairs,
+            event_min_ns: self
+                .events
+                .as_ref()
+                .map(|events| events.min_microseconds.saturating_mul(1000)),
+            ring_buffer_bytes: self
+                .events
+                .as_ref()
+                .map_or(4096, |events| events.ring_buffer_bytes),
+            control: self.control,
+        };
+        Ok(Box::new(Started {
+            reporter: Reporter::new(config.clone()),
+            probe: RunqProbe::attach(loader, config)?,
+            log,
+        }))
+    }
+}
+
+struct Started {
+    probe: RunqProbe,
+    reporter: Reporter,
+    log: Option<EventLog>,
+}
+
+impl Probe for Started {
+    fn prove(&mut self) -> Result<(), String> {
+        self.probe.prove()?;
+        self.reporter.proven = true;
+        Ok(())
+    }
+
+    fn descriptors(&self) -> io::Result<Vec<OwnedFd>> {
+        match &self.log {
+            Some(_) => Ok(vec![self.probe.descriptor()?]),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn drain(&mut self) -> Result<(), Failure> {
+        if let Some(log) = &mut self.log {
+            log.append(&self.probe.take_events())
+                .map_err(|error| format!("cannot write the event log: {error}"))?;
+        }
+        Ok(())
+    }
+
+    fn sweep_interval(&self) -> Option<Duration> {
+        Some(SWEEP)
+    }
+
+    fn sweep(&mut self, _now_ns: u64) -> Result<(), Failure> {
+        let gone = self.reporter.gone_since_last_time(&self.probe.cgroups()?);
+        let (waits, pairs) = self.probe.forget(&gone)?;
+        self.reporter.keep(&waits, &pairs);
+        Ok(())
+    }
+
+    fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {
+        let reading = self.probe.read()?;
+        self.reporter.add(families, &reading);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use probe::Spec as _;
+
+    use super::*;
+
+    fn spec() -> Spec {
+        Spec {
+            max_tasks: 1,
+            max_cgroups: 1,
+            max_pairs: 1,
+            events: Some(Events {
+                path: PathBuf::new(),
+                min_microseconds: 1,
+                ring_buffer_bytes: 4096,
+            }),
+            control: None,
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        assert_eq!(spec().check(), Ok(()));
+        let with = |change: fn(&mut Spec)| {
+            let mut spec = spec();
+            change(&mut spec);
+            spec.check().unwrap_err()
+        };
+        assert!(with(|spec| spec.max_tasks = 0).contains("maxTasks"));
+        assert!(with(|spec| spec.max_cgroups = 0).contains("maxCgroups"));
+        assert!(with(|spec| spec.max_pairs = 0).contains("maxPairs"));
+        assert!(with(|spec| spec.events.as_mut().unwrap().min_microseconds = 0).contains("minMicroseconds"));
+        assert!(with(|spec| spec.events.as_mut().unwrap().ring_buffer_bytes = 5000).contains("power of two"));
+    }
+}
