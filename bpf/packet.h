@@ -116,11 +116,48 @@ static __always_inline int packet_parse_ipv4(struct __sk_buff *skb, struct packe
 	return packet_parse_tcp(skb, packet, offset + header_bytes, total_bytes ? offset + total_bytes : 0);
 }
 
+// Whether a number says that an IPv6 extension header follows.
+static __always_inline int packet_is_extension(__u8 next)
+{
+	return next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
+	       next == IPPROTO_FRAGMENT || next == IPPROTO_AH;
+}
+
+// Passes over IPv6 extension headers: `next` becomes the protocol behind them, or stays an extension's when there are
+// more than are followed. Of a fragment that is not whole only the protocol can be told.
+static __always_inline int packet_follow_extensions(struct __sk_buff *skb, __u32 *offset, __u8 *next)
+{
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < PACKET_MAX_EXTENSIONS; i++) {
+		__u8 extension[4], kind = *next;
+
+		if (kind == IPPROTO_TCP || !packet_is_extension(kind))
+			break;
+		if (bpf_skb_load_bytes(skb, *offset, extension, sizeof(extension)))
+			return PACKET_TRUNCATED;
+		*next = extension[0];
+		if (kind == IPPROTO_FRAGMENT) {
+			*offset += 8;
+			// An "atomic" fragment is whole.
+			if (extension[2] || (extension[3] & 0xf9))
+				return PACKET_FRAGMENT;
+		} else if (kind == IPPROTO_AH) {
+			*offset += (extension[1] + 2) * 4;
+		} else {
+			*offset += (extension[1] + 1) * 8;
+		}
+	}
+	return PACKET_TCP;
+}
+
 static __always_inline int packet_parse_ipv6(struct __sk_buff *skb, struct packet *packet, __u32 offset)
 {
 	struct packet_ipv6 ip;
-	__u32 end, i;
-	__u8 next, is_fragment = 0;
+	__u32 end;
+	__u8 next;
+	int kind;
 
 	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
 		return PACKET_TRUNCATED;
@@ -132,67 +169,60 @@ static __always_inline int packet_parse_ipv6(struct __sk_buff *skb, struct packe
 	if (end)
 		end += offset;
 	next = ip.next;
-#pragma unroll
-	for (i = 0; i < PACKET_MAX_EXTENSIONS; i++) {
-		__u8 extension[4];
-
-		if (next == IPPROTO_TCP)
-			break;
-		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
-		    next != IPPROTO_FRAGMENT && next != IPPROTO_AH)
-			return PACKET_NOT_TCP;
-		if (bpf_skb_load_bytes(skb, offset, extension, sizeof(extension)))
-			return PACKET_TRUNCATED;
-		if (next == IPPROTO_FRAGMENT) {
-			offset += 8;
-			// An "atomic" fragment is whole; of a later one only the protocol can be told.
-			is_fragment |= extension[2] || (extension[3] & 0xf9);
-		} else if (next == IPPROTO_AH) {
-			offset += (extension[1] + 2) * 4;
-		} else {
-			offset += (extension[1] + 1) * 8;
-		}
-		next = extension[0];
-		if (is_fragment)
-			return next == IPPROTO_TCP ? PACKET_FRAGMENT : PACKET_NOT_TCP;
-	}
+	kind = packet_follow_extensions(skb, &offset, &next);
+	if (kind == PACKET_TRUNCATED)
+		return kind;
 	if (next != IPPROTO_TCP)
 		return PACKET_NOT_TCP;
+	if (kind == PACKET_FRAGMENT)
+		return kind;
 	return packet_parse_tcp(skb, packet, offset, end);
 }
 
-// Passes over tags that stand between the link layer and IP. Returns the offset of IP, or -1.
+// Passes over tags that stand between the link layer and what it carries, and gives the latter's protocol. Returns its
+// offset, or -1 when a tag is not whole.
+static __always_inline int packet_skip_tags(struct __sk_buff *skb, __u32 *protocol)
+{
+	__u32 offset = 0, i;
+
+	*protocol = skb->protocol;
+#pragma unroll
+	for (i = 0; i < PACKET_MAX_TAGS; i++) {
+		__be16 tag[4];
+
+		if (*protocol == bpf_htons(ETH_P_8021Q) || *protocol == bpf_htons(ETH_P_8021AD)) {
+			if (bpf_skb_load_bytes(skb, offset, tag, 4))
+				return -1;
+			*protocol = tag[1];
+			offset += 4;
+		} else if (*protocol == bpf_htons(ETH_P_PPP_SES)) {
+			if (bpf_skb_load_bytes(skb, offset, tag, 8))
+				return -1;
+			offset += 8;
+			if (tag[3] == bpf_htons(0x0021))
+				*protocol = bpf_htons(ETH_P_IP);
+			else if (tag[3] == bpf_htons(0x0057))
+				*protocol = bpf_htons(ETH_P_IPV6);
+			break;
+		} else {
+			break;
+		}
+	}
+	return offset;
+}
+
+// Returns the offset of IP behind any tags, or -1.
 static __always_inline int packet_find_ip(struct __sk_buff *skb)
 {
-	__u32 protocol = skb->protocol, offset = 0, i;
+	__u32 protocol = skb->protocol;
+	int offset;
 
 	// A packet on its way out starts at IP even when its tag is already written in front.
 	if (skb->pkt_type == PACKET_OUTGOING &&
 	    (protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD)))
 		return 0;
-#pragma unroll
-	for (i = 0; i < PACKET_MAX_TAGS; i++) {
-		__be16 tag[4];
-
-		if (protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD)) {
-			if (bpf_skb_load_bytes(skb, offset, tag, 4))
-				return -1;
-			protocol = tag[1];
-			offset += 4;
-		} else if (protocol == bpf_htons(ETH_P_PPP_SES)) {
-			if (bpf_skb_load_bytes(skb, offset, tag, 8))
-				return -1;
-			offset += 8;
-			if (tag[3] == bpf_htons(0x0021))
-				return offset;
-			return tag[3] == bpf_htons(0x0057) ? (int)offset : -1;
-		} else {
-			break;
-		}
-	}
-	if (protocol == bpf_htons(ETH_P_IP) || protocol == bpf_htons(ETH_P_IPV6))
-		return offset;
-	return -1;
+	offset = packet_skip_tags(skb, &protocol);
+	return protocol == bpf_htons(ETH_P_IP) || protocol == bpf_htons(ETH_P_IPV6) ? offset : -1;
 }
 
 static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *packet)

@@ -58,12 +58,12 @@ impl ParseCallbacks for Callbacks {
     }
 }
 
-/// Writes `OUT_DIR/types.rs`: everything in these headers of `bpf/` that starts with `prefix_` or `PREFIX_`, as plain
-/// data. `enum PREFIX_verdict` also becomes `VERDICT_NAMES`, from enumerators such as `PREFIX_LOST_MAP_FULL`.
+/// Writes `OUT_DIR/FILE`: everything in these headers of `bpf/` that starts with `prefix_` or `PREFIX_`, as plain data.
+/// `enum PREFIX_verdict` also becomes `VERDICT_NAMES`, from enumerators such as `PREFIX_LOST_MAP_FULL`.
 ///
 /// # Panics
 /// When a header cannot be read.
-pub fn bindings(headers: &[&str], prefix: &str) {
+pub fn bindings_in(file: &str, headers: &[&str], prefix: &str) {
     let bpf = folder();
     let seen = Rc::new(RefCell::new(Seen::default()));
     let mut builder = bindgen::Builder::default();
@@ -88,7 +88,7 @@ pub fn bindings(headers: &[&str], prefix: &str) {
         .generate()
         .unwrap_or_else(|error| panic!("cannot read {headers:?}: {error}; is libclang installed?"));
     let text = format!("{types}\n{}", additions(&seen.borrow()));
-    let path = Path::new(&variable("OUT_DIR")).join("types.rs");
+    let path = Path::new(&variable("OUT_DIR")).join(file);
     std::fs::write(&path, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
 }
 

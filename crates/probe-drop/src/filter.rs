@@ -1,15 +1,240 @@
-//! The filter.
+//! The filter: a program on a packet socket that lets whole TCP segments pass, discards the rest, and counts both by
+//! protocol and reason. Nothing of it reaches user space but numbers, and no packet of the machine is touched.
 
-use probe::{Failure, Probe, loader::Loader};
+mod report;
+mod types;
+
+use std::{fmt, io, os::fd::AsFd};
+
+use probe::{
+    Failure, Probe,
+    accounting::{Hits, Programs},
+    interface::Interface,
+    loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
+    maps::{MapError, PerCpuArray},
+    metrics::Families,
+    packet_socket::PacketSocket,
+};
 use serde::Deserialize;
+
+pub use report::{PROTOCOL_NAMES, REASON_NAMES};
+use types::{DROP_REASON_SLOTS, DROP_VERDICTS, drop_count, drop_counters};
+
+static DROP: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/drop.bpf.o"));
+static IPV4_ONLY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/drop.ipv4_only.bpf.o"));
+
+const PROGRAM: &str = "drop_packet";
 
 /// What a manifest says about this probe.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Spec {}
+pub struct Spec {
+    /// The network interface, in the daemon's network namespace.
+    pub interface: String,
+    /// For the lab only: run a probe that is known to be wrong.
+    pub control: Option<Control>,
+}
+
+/// Known mistakes a lab can turn on to see that its checks notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Control {
+    /// Only IPv4 is looked into: IPv6 counts as something else.
+    Ipv4Only,
+}
 
 impl probe::Spec for Spec {
-    fn start(&self, _loader: Loader) -> Result<Box<dyn Probe>, Failure> {
-        Err("this probe is not built yet".into())
+    fn control(&self) -> Option<&str> {
+        self.control.map(|Control::Ipv4Only| "ipv4-only")
+    }
+
+    fn start(&self, loader: Loader) -> Result<Box<dyn Probe>, Failure> {
+        let interface = Interface::by_name(&self.interface)?;
+        Ok(Box::new(Filter::attach(loader, interface, self.control)?))
+    }
+}
+
+/// Why the filter is not in place.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The kernel half could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The packet socket could not be opened or bound.
+    #[error("cannot open a packet socket on {interface}: {source}; it needs CAP_NET_RAW")]
+    Socket {
+        /// The interface's name.
+        interface: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Why counters could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
+    #[error("cannot read a BPF map: {0}")]
+    Map(#[from] MapError),
+    /// A program's statistics.
+    #[error(transparent)]
+    Program(#[from] LoadError),
+    /// The socket's statistics.
+    #[error("cannot read the packet socket's statistics: {0}")]
+    Socket(#[from] io::Error),
+}
+
+/// Packets and bytes of one protocol and reason, both by their place in [`PROTOCOL_NAMES`] and [`REASON_NAMES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// What the packets carry.
+    pub protocol: usize,
+    /// Why they are discarded; 0: they pass.
+    pub reason: usize,
+    /// How many.
+    pub packets: u64,
+    /// Their bytes, from the network header to the end of the frame.
+    pub bytes: u64,
+}
+
+/// A reading of all counters.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// What was counted, without what never was.
+    pub counted: Vec<Counted>,
+    /// Packets by verdict, beside the kernel's own count of them.
+    pub hits: Hits,
+    /// Packets the socket could not queue.
+    pub socket_drops: u64,
+}
+
+/// The filter in place. Dropping it detaches it.
+pub struct Filter {
+    interface: Interface,
+    object: Object,
+    socket: PacketSocket,
+    counters: PerCpuArray<drop_counters>,
+    programs: Programs,
+    proven: bool,
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter")
+            .field("interface", &self.interface)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Filter {
+    /// Loads the kernel half and attaches it.
+    ///
+    /// # Errors
+    /// See [`AttachError`]; nothing stays attached then.
+    pub fn attach(
+        loader: Loader,
+        interface: Interface,
+        control: Option<Control>,
+    ) -> Result<Self, AttachError> {
+        let (name, bytes) = match control {
+            None => ("drop.bpf.o", DROP),
+            Some(Control::Ipv4Only) => ("drop.ipv4_only.bpf.o", IPV4_ONLY),
+        };
+        let mut object = Object::load(loader, name, bytes, &Knobs::default())?;
+        let programs = Programs::before_attach(&object, &[PROGRAM])?;
+        let failed = |source| AttachError::Socket {
+            interface: interface.name.clone(),
+            source,
+        };
+        let socket = PacketSocket::open().map_err(failed)?;
+        object.attach(PROGRAM, &Hook::Socket(socket.as_fd()))?;
+        socket.bind(&interface).map_err(failed)?;
+        Ok(Self {
+            counters: object.map("counters")?,
+            interface,
+            object,
+            socket,
+            programs,
+            proven: false,
+        })
+    }
+
+    fn verdicts(&self) -> Result<Vec<u64>, MapError> {
+        let mut sums = vec![0; DROP_VERDICTS as usize];
+        for cpu in self.counters.get(&0, 0)?.iter() {
+            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
+                *sum += count;
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// When a map or a program's statistics cannot be read.
+    pub fn read(&mut self) -> Result<Reading, ReadError> {
+        let hits = self
+            .programs
+            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?))?;
+        let cpus = self.counters.get(&0, 0)?;
+        let mut counted = Vec::new();
+        for protocol in 0..PROTOCOL_NAMES.len() {
+            for reason in 0..REASON_NAMES.len() {
+                let place = protocol * DROP_REASON_SLOTS as usize + reason;
+                let sum = cpus.iter().filter_map(|cpu| cpu.table.get(place)).fold(
+                    drop_count::default(),
+                    |sum, count| drop_count {
+                        packets: sum.packets + count.packets,
+                        bytes: sum.bytes + count.bytes,
+                    },
+                );
+                if sum.packets > 0 {
+                    counted.push(Counted {
+                        protocol,
+                        reason,
+                        packets: sum.packets,
+                        bytes: sum.bytes,
+                    });
+                }
+            }
+        }
+        Ok(Reading {
+            counted,
+            hits,
+            socket_drops: self.socket.drops()?,
+        })
+    }
+}
+
+impl Probe for Filter {
+    /// Sends a frame and sees whether the program ran. On its way out it does even where nothing is ever received; from
+    /// then on the kernel need not run it for such packets.
+    fn prove(&mut self) -> Result<(), String> {
+        let name = &self.interface.name;
+        let seen = || {
+            self.verdicts()
+                .map(|verdicts| verdicts.iter().sum::<u64>())
+                .map_err(|error| error.to_string())
+        };
+        let before = seen()?;
+        PacketSocket::send_stimulus(&self.interface)
+            .map_err(|error| format!("cannot send the test frame on {name}: {error}"))?;
+        if seen()? == before {
+            return Err(format!(
+                "the hook on {name} is attached but silent: a test frame did not run it"
+            ));
+        }
+        if let Err(error) = self.socket.ignore_outgoing() {
+            tracing::debug!("the program on {name} runs for outgoing packets, too: {error}");
+        }
+        self.proven = true;
+        Ok(())
+    }
+
+    fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {
+        let reading = self.read()?;
+        report::add(families, &self.interface.name, self.proven, &reading);
+        Ok(())
     }
 }

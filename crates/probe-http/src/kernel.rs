@@ -136,6 +136,7 @@ fn attach(object: &mut Object, program: &str, interface: &Interface) -> Result<P
         source,
     };
     let socket = PacketSocket::open().map_err(failed)?;
+    socket.stamp_packets().map_err(failed)?;
     object.attach(program, &Hook::Socket(socket.as_fd()))?;
     socket.bind(interface).map_err(failed)?;
     Ok(socket)

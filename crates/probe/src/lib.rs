@@ -1,7 +1,7 @@
 //! What a probe is, whatever it observes: how its object is loaded, where it attaches, what its numbers look like.
 //!
 //! Knows no protocol, no virtual machine and no scenario. The libraries that talk to the kernel are named only in
-//! [`loader`], [`loaded`], [`maps`] and [`stats`].
+//! [`loader`], [`loaded`], [`maps`], [`stats`] and [`xdp`].
 
 pub mod accounting;
 pub mod cgroups;
@@ -16,5 +16,6 @@ pub mod metrics;
 pub mod packet_socket;
 mod probe;
 pub mod stats;
+pub mod xdp;
 
 pub use probe::{Failure, Probe, Spec};

@@ -7,6 +7,7 @@
 mod aya;
 mod elf;
 mod libbpf;
+mod test_run;
 
 use std::{
     fmt,
@@ -16,6 +17,8 @@ use std::{
 };
 
 use nix::libc;
+
+pub use test_run::TestRun;
 
 use crate::maps::{self, Map};
 use crate::stats::ProgramStats;

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
 };
 
-use aya::maps::MapData;
+use aya::maps::{MapData, PerCpuValues};
 pub use aya::{
     Pod,
     maps::{Map, MapError, lpm_trie},
@@ -24,6 +24,16 @@ pub type Array<V> = aya::maps::Array<MapData, V>;
 pub type LpmTrie<K, V> = lpm_trie::LpmTrie<MapData, K, V>;
 /// A ring buffer.
 pub type RingBuffer = aya::maps::RingBuf<MapData>;
+
+/// Sets the value of every CPU at one place.
+///
+/// # Errors
+/// When the place is not there or the map may not be written.
+pub fn fill<V: Pod>(array: &mut PerCpuArray<V>, index: u32, value: V) -> Result<(), MapError> {
+    let cpus = array.get(&index, 0)?.len();
+    let values = PerCpuValues::try_from(vec![value; cpus])?;
+    array.set(index, values, 0)
+}
 
 /// The map behind a descriptor.
 pub(crate) fn open(fd: OwnedFd) -> Result<Map, MapError> {

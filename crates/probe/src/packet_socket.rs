@@ -31,9 +31,39 @@ impl PacketSocket {
             SockFlag::SOCK_CLOEXEC,
             None,
         )?;
-        // From now on the kernel stamps packets as it receives them, which a filter may use.
-        setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
         Ok(Self { fd, drops: 0 })
+    }
+
+    /// Has the kernel stamp packets as it receives them, which a filter may use. It then does so for every packet of the
+    /// machine, as long as the socket is open.
+    ///
+    /// # Errors
+    /// Those of `setsockopt(2)`.
+    pub fn stamp_packets(&self) -> io::Result<()> {
+        Ok(setsockopt(&self.fd, sockopt::ReceiveTimestampns, &true)?)
+    }
+
+    /// Has the kernel run the filter for received packets only.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` before Linux 4.20.
+    pub fn ignore_outgoing(&self) -> io::Result<()> {
+        let yes: libc::c_int = 1;
+        // SAFETY: the option's value is one `int`, which lives until the call returns.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_IGNORE_OUTGOING,
+                (&raw const yes).cast(),
+                size_of_val(&yes) as libc::socklen_t,
+            )
+        };
+        if result == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
     }
 
     /// Starts the flow of packets, in both directions, from one interface.

@@ -10,6 +10,8 @@ use libbpf_rs::libbpf_sys;
 /// Runs of one program, as the kernel counts them while program statistics are on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ProgramStats {
+    /// The kernel's number for the program.
+    pub id: u32,
     /// How often it ran.
     pub runs: u64,
     /// How long, in nanoseconds. In an emulated machine a stand-in for instructions.
@@ -38,6 +40,7 @@ impl ProgramStats {
             return Err(io::Error::from_raw_os_error(-result));
         }
         Ok(Self {
+            id: info.id,
             runs: info.run_cnt,
             run_time_ns: info.run_time_ns,
             verified_instructions: (info.verified_insns > 0).then_some(info.verified_insns),
