@@ -7,7 +7,7 @@ use crate::{
     OracleKind,
     check::{EXCHANGES, PROBE, check_known, fault_at},
     error::Fault,
-    expectation::{Check, Expectation, Select},
+    expectation::{Check, Expectation, Select, Tolerance, Value},
     file::ScenarioFile,
 };
 
@@ -27,13 +27,9 @@ pub(crate) fn check(expectation: &Expectation, file: &ScenarioFile) -> Result<()
         }
     }
     match &expectation.check {
-        Check::Equal(_) => Ok(()),
-        Check::Value(value) => match [value.is, value.at_least, value.at_most].iter().flatten().count() {
-            0 => Err(fault_at(&expectation.name, "nothing is asked of this value")
-                .help("add `is`, `at_least` or `at_most`")),
-            _ => Ok(()),
-        },
-        Check::Within(within) => check_allowance(&within.tolerance_seconds, Some(&within.because)),
+        Check::Equal(_) | Check::AtMost(_) => Ok(()),
+        Check::Value(value) => check_value(value, &expectation.name),
+        Check::Within(within) => check_tolerance(&within.tolerance, &within.because),
         Check::Buckets(buckets) => check_allowance(&buckets.tolerance_seconds, Some(&buckets.because)),
         Check::Ranked(ranked) => match &ranked.slack_seconds {
             Some(slack) => check_allowance(slack, ranked.because.as_ref()),
@@ -42,16 +38,40 @@ pub(crate) fn check(expectation: &Expectation, file: &ScenarioFile) -> Result<()
     }
 }
 
+fn check_value(value: &Value, name: &Spanned<String>) -> Result<(), Fault> {
+    if [value.is, value.at_least, value.at_most]
+        .iter()
+        .all(Option::is_none)
+    {
+        return Err(
+            fault_at(name, "nothing is asked of this value").help("add `is`, `at_least` or `at_most`")
+        );
+    }
+    match value.of.plus.first() {
+        Some(plus) if value.absent_is_zero => Err(fault_at(
+            plus,
+            "in a sum of several series none may be absent: one that is would hide the others",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_tolerance(tolerance: &Tolerance, because: &Spanned<String>) -> Result<(), Fault> {
+    match tolerance {
+        Tolerance::Ratio(ratio) if *ratio.get_ref() >= 1.0 => {
+            Err(fault_at(ratio, "a ratio of 1 or more lets 0 pass for anything"))
+        }
+        _ => check_allowance(tolerance.number(), Some(because)),
+    }
+}
+
 /// An allowance without a reason tends to grow until it hides the fault it was made for.
-fn check_allowance(seconds: &Spanned<f64>, because: Option<&Spanned<String>>) -> Result<(), Fault> {
-    if !seconds.get_ref().is_finite() || *seconds.get_ref() < 0.0 {
-        return Err(fault_at(
-            seconds,
-            "an allowance is a number of seconds, not below 0",
-        ));
+fn check_allowance(allowance: &Spanned<f64>, because: Option<&Spanned<String>>) -> Result<(), Fault> {
+    if !allowance.get_ref().is_finite() || *allowance.get_ref() < 0.0 {
+        return Err(fault_at(allowance, "an allowance is a number, not below 0"));
     }
     if because.is_none_or(|because| because.get_ref().trim().is_empty()) {
-        return Err(fault_at(seconds, "an allowance needs its reason").help("add `because = \"…\"`"));
+        return Err(fault_at(allowance, "an allowance needs its reason").help("add `because = \"…\"`"));
     }
     Ok(())
 }
@@ -77,7 +97,9 @@ fn check_select(select: &Select, file: &ScenarioFile) -> Result<(), Fault> {
         },
     };
     match kind.series_names() {
-        Some(names) => check_known("series", &select.series, names.iter().copied()),
+        Some(names) => select
+            .names()
+            .try_for_each(|name| check_known("series", name, names.iter().copied())),
         None => Ok(()),
     }
 }

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     ExpectationResult, buckets,
-    expectation::{Check, Equal, Expectation, Ranked, Select, Value, Within},
+    expectation::{AtMost, Check, Equal, Expectation, Ranked, Select, Value},
     series::{Key, Nothing, Sources},
     text::{count, duration},
+    within,
 };
 
 /// Half of the finest clock's step: what binary fractions of seconds may add to an exact comparison.
@@ -25,7 +26,8 @@ pub(crate) fn decide(expectation: &Expectation, sources: &Sources) -> Expectatio
     let decision = match &expectation.check {
         Check::Equal(equal) => decide_equal(equal, sources),
         Check::Value(value) => decide_value(value, sources),
-        Check::Within(within) => decide_within(within, sources),
+        Check::Within(within) => within::decide(within, sources),
+        Check::AtMost(at_most) => decide_at_most(at_most, sources),
         Check::Ranked(ranked) => decide_ranked(ranked, sources),
         Check::Buckets(buckets) => buckets::decide(buckets, sources),
     };
@@ -51,35 +53,47 @@ pub(crate) fn groups(select: &Select, sources: &Sources) -> Result<Groups, Strin
         .map_err(|nothing| nothing.reason().to_owned())
 }
 
-fn both(left: &Select, right: &Select, sources: &Sources) -> Result<(Groups, Groups), String> {
+pub(crate) fn both(left: &Select, right: &Select, sources: &Sources) -> Result<(Groups, Groups), String> {
     Ok((groups(left, sources)?, groups(right, sources)?))
 }
 
-/// A group that only one side has counts as zero on the other, so that a counter that was never touched
-/// equals one that is not there; but at least one group must be on both sides.
-fn decide_equal(equal: &Equal, sources: &Sources) -> Decision {
-    let (left, right) = both(&equal.left, &equal.right, sources)?;
-    let (left_name, right_name) = (equal.left.source.get_ref(), equal.right.source.get_ref());
+/// The sums of both sides by group. A group that only one side has counts as zero on the other, so that a
+/// counter that was never touched equals one that is not there; `shared` counts those on both sides.
+struct Sums {
+    by_group: Vec<(Key, f64, f64)>,
+    shared: usize,
+}
+
+fn sums(left: &Select, right: &Select, sources: &Sources) -> Result<Sums, String> {
+    let (left, right) = both(left, right, sources)?;
     let keys: BTreeSet<&Key> = left.keys().chain(right.keys()).collect();
     let sum = |groups: &Groups, key| groups.get(key).map_or(0.0, |values| values.iter().sum::<f64>());
+    Ok(Sums {
+        shared: left.keys().filter(|key| right.contains_key(key)).count(),
+        by_group: keys
+            .into_iter()
+            .map(|key| (key.clone(), sum(&left, key), sum(&right, key)))
+            .collect(),
+    })
+}
+
+/// At least one group must be on both sides.
+fn decide_equal(equal: &Equal, sources: &Sources) -> Decision {
+    let Sums { by_group, shared } = sums(&equal.left, &equal.right, sources)?;
+    let (left_name, right_name) = (equal.left.source.get_ref(), equal.right.source.get_ref());
     let (mut same, mut different) = (Vec::new(), Vec::new());
-    for key in &keys {
-        let (of_left, of_right) = (sum(&left, key), sum(&right, key));
+    for (key, of_left, of_right) in &by_group {
         if of_left == of_right {
             same.push(format!("{key}: {of_left}"));
         } else {
             different.push(format!("{key}: {left_name} {of_left}, {right_name} {of_right}"));
         }
     }
-    let shared = keys
-        .iter()
-        .filter(|key| left.contains_key(key) && right.contains_key(key))
-        .count();
-    let total = count(keys.len(), "group");
+    let total = count(by_group.len(), "group");
     if !different.is_empty() {
         return Ok((
             false,
-            keys.len(),
+            by_group.len(),
             format!("{} of {total} differ: {}", different.len(), list(&different)),
         ));
     }
@@ -88,8 +102,48 @@ fn decide_equal(equal: &Equal, sources: &Sources) -> Decision {
     }
     Ok((
         true,
-        keys.len(),
+        by_group.len(),
         format!("{total} equal in {left_name} and {right_name}: {}", list(&same)),
+    ))
+}
+
+/// At least one group must be on both sides.
+fn decide_at_most(at_most: &AtMost, sources: &Sources) -> Decision {
+    let Sums { by_group, shared } = sums(&at_most.left, &at_most.right, sources)?;
+    let (left_name, right_name) = (at_most.left.source.get_ref(), at_most.right.source.get_ref());
+    let words = |(key, of_left, of_right): &(Key, f64, f64)| {
+        format!("{key} ({left_name} {of_left}, {right_name} {of_right})")
+    };
+    let above: Vec<String> = by_group
+        .iter()
+        .filter(|(_, of_left, of_right)| {
+            of_left
+                .partial_cmp(of_right)
+                .is_none_or(std::cmp::Ordering::is_gt)
+        })
+        .map(words)
+        .collect();
+    let total = count(by_group.len(), "group");
+    if !above.is_empty() {
+        return Ok((
+            false,
+            by_group.len(),
+            format!("{} of {total} above: {}", above.len(), list(&above)),
+        ));
+    }
+    let slack = |(_, of_left, of_right): &(Key, f64, f64)| of_right - of_left;
+    let tightest = by_group.iter().min_by(|a, b| slack(a).total_cmp(&slack(b)));
+    let Some(tightest) = tightest.filter(|_| shared > 0) else {
+        return Err(format!("{left_name} and {right_name} share no group"));
+    };
+    Ok((
+        true,
+        by_group.len(),
+        format!(
+            "{total} of {left_name} ≤ {right_name}: tightest at {}: {} to spare",
+            words(tightest),
+            slack(tightest)
+        ),
     ))
 }
 
@@ -151,76 +205,6 @@ fn bounds(value: &Value, number: f64) -> (bool, String) {
         }
     }
     (held, words.join(", "))
-}
-
-fn decide_within(within: &Within, sources: &Sources) -> Decision {
-    let (left, right) = both(&within.left, &within.right, sources)?;
-    let (left_name, right_name) = (within.left.source.get_ref(), within.right.source.get_ref());
-    let tolerance = *within.tolerance_seconds.get_ref();
-    let mut problems = Vec::new();
-    for (name, groups) in [(left_name, &left), (right_name, &right)] {
-        if let Some((key, values)) = groups.iter().find(|(_, values)| values.len() != 1) {
-            problems.push(format!("{name} has {} values for {key}", values.len()));
-        }
-    }
-    for (has, lacks, one, other) in [
-        (left_name, right_name, &left, &right),
-        (right_name, left_name, &right, &left),
-    ] {
-        let missing: Vec<&Key> = one.keys().filter(|key| !other.contains_key(key)).collect();
-        if let Some(first) = missing.first() {
-            problems.push(format!(
-                "{} of {has} missing in {lacks}, first {first}",
-                missing.len()
-            ));
-        }
-    }
-    let mut pairs: Vec<(f64, &Key, f64, f64)> = Vec::new();
-    for (key, values) in &left {
-        if let (Some(of_left), Some(of_right)) =
-            (values.first(), right.get(key).and_then(|values| values.first()))
-        {
-            pairs.push(((of_left - of_right).abs(), key, *of_left, *of_right));
-        }
-    }
-    let Some((worst, key, of_left, of_right)) = pairs.iter().max_by(|a, b| a.0.total_cmp(&b.0)) else {
-        return Err(format!(
-            "{left_name} and {right_name} share no key; {}",
-            problems.join("; ")
-        ));
-    };
-    let apart = pairs
-        .iter()
-        .filter(|pair| pair.0 > tolerance + ROUNDING_SECONDS)
-        .count();
-    if apart > 0 {
-        problems.insert(
-            0,
-            format!(
-                "{apart} of {} are further apart than {}",
-                pairs.len(),
-                duration(tolerance)
-            ),
-        );
-    }
-    let worst = format!(
-        "worst difference {} at {key} ({left_name} {}, {right_name} {})",
-        duration(*worst),
-        duration(*of_left),
-        duration(*of_right)
-    );
-    let held = problems.is_empty();
-    problems.push(worst);
-    let compared = count(pairs.len(), "value");
-    Ok((
-        held,
-        pairs.len(),
-        format!(
-            "{compared} compared, tolerance {}: {}",
-            duration(tolerance),
-            problems.join("; ")
-        ),
-    ))
 }
 
 fn decide_ranked(ranked: &Ranked, sources: &Sources) -> Decision {

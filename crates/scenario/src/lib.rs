@@ -20,6 +20,7 @@ mod lab;
 mod oracle;
 mod series;
 mod text;
+mod within;
 
 pub use error::ScenarioError;
 pub use exit::{ExitCode, exit_code};

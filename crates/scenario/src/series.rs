@@ -1,6 +1,6 @@
 //! Metric series, the one form that everything is compared in, and how a selection groups them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{error::nearest, expectation::Select};
 
@@ -67,23 +67,29 @@ impl Nothing {
 }
 
 impl Select {
-    /// The selected series. Never empty. `suffix` is appended to the name (`_bucket` of a histogram).
+    /// The selected series. Never empty. `suffix` is appended to each name (`_bucket` of a histogram).
     pub(crate) fn series<'a>(&self, sources: &'a Sources, suffix: &str) -> Result<Vec<&'a Series>, Nothing> {
         let source = self.source.get_ref();
-        let name = format!("{}{suffix}", self.series.get_ref());
         let all = match sources.get(source) {
             Some(Ok(all)) => all,
             Some(Err(reason)) => return Err(Nothing::NoSource(format!("source `{source}`: {reason}"))),
             None => return Err(Nothing::NoSource(format!("there is no source `{source}`"))),
         };
+        let mut selected = Vec::new();
+        for name in self.names() {
+            selected.extend(self.named(&format!("{}{suffix}", name.get_ref()), all)?);
+        }
+        Ok(selected)
+    }
+
+    /// The series of one name. Never empty.
+    fn named<'a>(&self, name: &str, all: &'a [Series]) -> Result<Vec<&'a Series>, Nothing> {
+        let source = self.source.get_ref();
         let named: Vec<&Series> = all.iter().filter(|series| series.name == name).collect();
         if named.is_empty() {
-            let hint = match nearest(&name, all.iter().map(|series| series.name.as_str())) {
-                Some(meant) => format!("; did you mean `{meant}`?"),
-                None => String::new(),
-            };
             return Err(Nothing::NoSeries(format!(
-                "source `{source}` has no series `{name}`{hint}"
+                "source `{source}` has no series `{name}`{}",
+                instead(name, all)
             )));
         }
         let count = named.len();
@@ -135,5 +141,20 @@ impl Select {
         self.having
             .iter()
             .all(|(label, value)| series.labels.get(label) == Some(value))
+    }
+}
+
+/// What a source has in place of a series that it lacks: one with a like name, else the names it has.
+fn instead(name: &str, all: &[Series]) -> String {
+    const SHOWN: usize = 8;
+    let names: BTreeSet<&str> = all.iter().map(|series| series.name.as_str()).collect();
+    if let Some(meant) = nearest(name, names.iter().copied()) {
+        return format!("; did you mean `{meant}`?");
+    }
+    let shown: Vec<&str> = names.iter().copied().take(SHOWN).collect();
+    match names.len().saturating_sub(SHOWN) {
+        _ if shown.is_empty() => "; it has none at all".to_owned(),
+        0 => format!("; it has {}", shown.join(", ")),
+        more => format!("; it has {} and {more} more", shown.join(", ")),
     }
 }

@@ -51,7 +51,7 @@ fn unknown_keys() {
     insta::assert_snapshot!(error("cpus = 1", "cpu = 1"), @"scenario.toml:4:1: unknown key `cpu` | did you mean `cpus`?");
     insta::assert_snapshot!(error("[\"true\"]\n", "[\"true\"]\nfile = [\"x\"]\n"), @"scenario.toml:12:1: unknown key `file` | did you mean `files`?");
     insta::assert_snapshot!(error("kind = \"equal\"", "kind = \"equal\"\ntolerance = 1"), @"scenario.toml:22:1: unknown key `tolerance` | known here: left, right");
-    insta::assert_snapshot!(error("by = [\"status\"] }", "be = [\"status\"] }"), @"scenario.toml:22:55: unknown key `be` | known here: source, series, by, where, as");
+    insta::assert_snapshot!(error("by = [\"status\"] }", "be = [\"status\"] }"), @"scenario.toml:22:55: unknown key `be` | known here: source, series, plus, by, where, as");
 }
 
 #[test]
@@ -92,8 +92,40 @@ fn sides_that_do_not_match() {
 #[test]
 fn allowances_need_reasons() {
     insta::assert_snapshot!(error("kind = \"equal\"", "kind = \"ranked\"\nslack_seconds = 1.0"), @r#"scenario.toml:22:17: an allowance needs its reason | add `because = "…"`"#);
-    insta::assert_snapshot!(error("kind = \"equal\"", "kind = \"within\"\ntolerance_seconds = -1.0\nbecause = \"x\""), @"scenario.toml:22:21: an allowance is a number of seconds, not below 0 | -");
+    insta::assert_snapshot!(error("kind = \"equal\"", "kind = \"within\"\ntolerance_seconds = -1.0\nbecause = \"x\""), @"scenario.toml:22:21: an allowance is a number, not below 0 | -");
     insta::assert_snapshot!(error("kind = \"equal\"", "kind = \"within\"\ntolerance_seconds = 1.0"), @"scenario.toml:19:1: missing field `because` | -");
+}
+
+#[test]
+fn a_tolerance_is_given_once() {
+    let within = |keys: &str| {
+        error(
+            "kind = \"equal\"",
+            &format!("kind = \"within\"\nbecause = \"x\"\n{keys}"),
+        )
+    };
+    insta::assert_snapshot!(within(""), @"scenario.toml:20:8: nothing says how far apart the two sides may be | give one of `tolerance_seconds`, `tolerance` and `tolerance_ratio`");
+    insta::assert_snapshot!(within("tolerance_seconds = 1\ntolerance_ratio = 0.5"), @"scenario.toml:24:19: a second tolerance | give one of `tolerance_seconds`, `tolerance` and `tolerance_ratio`");
+    insta::assert_snapshot!(within("tolerance_ratio = 1.0"), @"scenario.toml:23:19: a ratio of 1 or more lets 0 pass for anything | -");
+    insta::assert_snapshot!(within("tolerance = -1"), @"scenario.toml:23:13: an allowance is a number, not below 0 | -");
+    insta::assert_snapshot!(within("tolerance_second = 1.0"), @"scenario.toml:23:1: unknown key `tolerance_second` | did you mean `tolerance_seconds`?");
+}
+
+#[test]
+fn a_series_of_a_sum_must_be_one_that_the_source_can_have() {
+    insta::assert_snapshot!(error("source = \"hey\",", "source = \"hey\", plus = [\"request_total\"],"), @"scenario.toml:23:35: unknown series `request_total` | did you mean `requests_total`?");
+}
+
+#[test]
+fn an_absent_series_must_not_hide_the_others_of_a_sum() {
+    let (head, _) = GOOD.split_once("kind = \"equal\"").unwrap();
+    let value = r#"kind = "value"
+of = { source = "probe", series = "a", plus = ["b"] }
+is = 0
+absent_is_zero = true
+"#;
+    let error = Scenario::parse("scenario.toml", &format!("{head}{value}")).unwrap_err();
+    insta::assert_snapshot!(error, @"scenario.toml:22:48: in a sum of several series none may be absent: one that is would hide the others");
 }
 
 #[test]

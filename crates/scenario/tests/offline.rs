@@ -158,8 +158,8 @@ fn one_request_off_by_a_millisecond_is_seen() {
 fn a_silent_probe_fails_everything_that_is_asked_of_it() {
     let judgement = Run::recorded().with("metrics", |_| "# EOF\n".to_owned()).judged();
     assert!(matches!(&judgement.verdict, Verdict::Failed { .. }));
-    insta::assert_snapshot!(evidence_of(&judgement, "at least one request"), @"nothing to compare: source `probe` has no series `http_server_request_duration_seconds_count`");
-    insta::assert_snapshot!(evidence_of(&judgement, "buckets"), @"nothing to compare: source `probe` has no series `http_server_request_duration_seconds_bucket`");
+    insta::assert_snapshot!(evidence_of(&judgement, "at least one request"), @"nothing to compare: source `probe` has no series `http_server_request_duration_seconds_count`; it has none at all");
+    insta::assert_snapshot!(evidence_of(&judgement, "buckets"), @"nothing to compare: source `probe` has no series `http_server_request_duration_seconds_bucket`; it has none at all");
 }
 
 #[test]
