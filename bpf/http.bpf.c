@@ -91,10 +91,13 @@ int http_forward(struct __sk_buff *skb)
 	}
 	direction = c.packet->direction & 1;
 	result = forward(&c, direction);
-	if (c.packet->tcp.flags & HTTP_FLAG_SYN)
+	if (c.packet->tcp.flags & HTTP_FLAG_SYN) {
+		if (!is_settled_elsewhere(&c))
+			settle(&c, HTTP_OUTCOME_UNKNOWN_GAP);
 		create(&c, 1);
-	else
+	} else {
 		close_side(&c, direction);
+	}
 	c.counters->verdicts[result % HTTP_VERDICTS]++;
 	return 0;
 }

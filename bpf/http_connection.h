@@ -20,17 +20,27 @@ static __always_inline int is_in_request_line(volatile struct http_half *half)
 	return !half->waiting && !half->opaque && state >= HTTP_STATE_METHOD && state <= HTTP_STATE_REQUEST_VERSION;
 }
 
+// User space settles the requests it was told of. Those of a connection whose snapshot always found the ring full are
+// settled here, and as unknown: their responses may have been lost on the same way.
+static __always_inline int is_settled_elsewhere(struct context *c)
+{
+	return c->connection->slow && c->connection->half[HTTP_REQUEST].handed_over;
+}
+
 // A connection ends once: only the packet that removes the entry settles what is left.
 static __always_inline void remove(struct context *c, int outcome)
 {
 	__u32 left = pending(c->connection);
 	int slow = c->connection->slow;
+	int elsewhere = is_settled_elsewhere(c);
 	int incomplete = is_in_request_line(&c->connection->half[HTTP_REQUEST]);
 
-	if (bpf_map_delete_elem(&connections, &c->packet->key) || slow)
+	if (bpf_map_delete_elem(&connections, &c->packet->key) || elsewhere)
 		return;
+	if (slow)
+		outcome = HTTP_OUTCOME_UNKNOWN_GAP;
 	c->counters->outcomes[outcome % HTTP_OUTCOMES] += left;
-	if (incomplete)
+	if (incomplete && !slow)
 		c->counters->unparsed[HTTP_UNPARSED_INCOMPLETE_REQUEST]++;
 }
 
@@ -66,6 +76,7 @@ static __always_inline struct http_connection *create(struct context *c, int fro
 	struct http_connection *blank = &c->packet->blank;
 
 	__builtin_memset(blank, 0, sizeof(*blank));
+	blank->opened_ns = c->packet->now_ns;
 	blank->half[HTTP_REQUEST].next_sequence = c->packet->tcp.sequence;
 	blank->half[HTTP_REQUEST].synchronised = 1;
 	blank->half[HTTP_REQUEST].from_start = from_start;

@@ -20,6 +20,7 @@ static __always_inline int output(struct context *c, void *event, __u64 bytes)
 static __always_inline void fill_event(struct context *c, struct http_event *event, int kind, int direction)
 {
 	event->key = c->packet->key;
+	event->opened_ns = c->connection->opened_ns;
 	event->now_ns = c->packet->now_ns;
 	event->kind = kind;
 	event->direction = direction;
