@@ -172,11 +172,12 @@ struct http_pending {
 struct http_connection {
 	struct http_half half[HTTP_DIRECTIONS];
 	struct http_pending fifo[HTTP_FIFO_SLOTS];
-	__u64 armed_ns; // only in the wrong-pairing object
-	__u8 slow;      // user space decides; both sides only ever set it
+	__u64 opened_ns; // when the entry was made: with the key, which connection this is
+	__u64 armed_ns;  // only in the wrong-pairing object
+	__u8 slow;       // user space decides; both sides only ever set it
 	__u8 pad[7];
 };
-_Static_assert(sizeof(struct http_connection) == 352, "http_connection");
+_Static_assert(sizeof(struct http_connection) == 360, "http_connection");
 
 // Network byte order except ports. IPv4 addresses stand in the first four bytes.
 struct http_key {
@@ -238,6 +239,7 @@ enum http_event_kind { HTTP_EVENT_SNAPSHOT = 1, HTTP_EVENT_SEGMENT };
 
 struct http_event {
 	struct http_key key;
+	__u64 opened_ns; // of the connection: a later one may have the same key
 	__u64 now_ns;
 	__u8 kind;
 	__u8 direction;
@@ -247,14 +249,14 @@ struct http_event {
 	__u32 acknowledged;
 	__u32 data_bytes; // bytes that follow
 };
-_Static_assert(sizeof(struct http_event) == 64, "http_event");
+_Static_assert(sizeof(struct http_event) == 72, "http_event");
 
 struct http_snapshot_event {
 	struct http_event event;
 	struct http_half half;
 	struct http_pending fifo[HTTP_FIFO_SLOTS];
 };
-_Static_assert(sizeof(struct http_snapshot_event) == 296, "http_snapshot_event");
+_Static_assert(sizeof(struct http_snapshot_event) == 304, "http_snapshot_event");
 
 struct http_segment_event {
 	struct http_event event;

@@ -296,8 +296,9 @@ impl HttpProbe {
         }
         for (key, connection) in idle {
             // A connection that ended meanwhile has settled its requests itself.
-            if self.connections.remove(&key).is_ok() && connection.slow == 0 {
-                let [request, response] = connection.half;
+            let [request, response] = connection.half;
+            let is_told_elsewhere = connection.slow != 0 && request.handed_over != 0;
+            if self.connections.remove(&key).is_ok() && !is_told_elsewhere {
                 let pending = request.count.wrapping_sub(response.count);
                 self.expired
                     .settle(HTTP_OUTCOME_UNKNOWN_EXPIRED, pending as usize);

@@ -47,10 +47,12 @@ impl SlowPath {
                 let whole = bytes.get(..size_of::<http_snapshot_event>()).ok_or_else(bad)?;
                 let snapshot: http_snapshot_event =
                     bytemuck::try_pod_read_unaligned(whole).map_err(|_| bad())?;
-                self.connections
-                    .entry(event.key)
-                    .or_insert_with(|| Connection::new(event.key))
-                    .snapshot(direction, &snapshot.half, &snapshot.fifo, &mut self.sink);
+                if self.is_current(&event) {
+                    self.connections
+                        .entry(event.key)
+                        .or_insert_with(|| Connection::new(event.key, event.opened_ns))
+                        .snapshot(direction, &snapshot.half, &snapshot.fifo, &mut self.sink);
+                }
                 Ok(())
             }
             HTTP_EVENT_SEGMENT => {
@@ -62,7 +64,25 @@ impl SlowPath {
         }
     }
 
+    /// Whether an event is not of a connection that a later one with the same addresses and ports has replaced.
+    /// Of a connection that was replaced unseen, because the events of its end found the ring full, nothing is paired
+    /// any more.
+    fn is_current(&mut self, event: &http_event) -> bool {
+        let Some(known) = self.connections.get_mut(&event.key) else {
+            return true;
+        };
+        if known.opened_ns < event.opened_ns {
+            known.end(HTTP_OUTCOME_UNKNOWN_PORT_REUSE, &mut self.sink);
+            self.connections.remove(&event.key);
+            return true;
+        }
+        known.opened_ns == event.opened_ns
+    }
+
     fn segment(&mut self, event: &http_event, direction: Direction, data: &[u8]) {
+        if !self.is_current(event) {
+            return;
+        }
         let flags = u32::from(event.flags);
         let Some(connection) = self.connections.get_mut(&event.key) else {
             return;

@@ -14,8 +14,11 @@ use probe_http::{AttachError, Config, HttpProbe};
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn attach(loader: Loader, port: u16, wrong_pairing: bool) -> Option<(HttpProbe, MutexGuard<'static, ()>)> {
-    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let config = Config {
+    attach_with(loader, config(port, wrong_pairing))
+}
+
+fn config(port: u16, wrong_pairing: bool) -> Config {
+    Config {
         interface: Interface::by_name("lo").unwrap(),
         ports: vec![port],
         max_connections: 64,
@@ -23,7 +26,11 @@ fn attach(loader: Loader, port: u16, wrong_pairing: bool) -> Option<(HttpProbe, 
         exchange_log: true,
         calibrate: true,
         wrong_pairing,
-    };
+    }
+}
+
+fn attach_with(loader: Loader, config: Config) -> Option<(HttpProbe, MutexGuard<'static, ()>)> {
+    let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     match HttpProbe::attach(loader, config) {
         Ok(probe) => Some((probe, guard)),
         Err(AttachError::Load(error)) if error.to_string().contains("os error 1)") => {
@@ -115,6 +122,29 @@ fn counts_and_times(loader: Loader) {
     }
     assert_eq!(reading.hits.unaccounted, 0, "{:?}", reading.hits);
     assert_eq!(reading.tally.in_flight(), 0);
+}
+
+#[test]
+fn a_full_exchange_log_loses_lines_and_says_how_many() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = Config {
+        ring_buffer_bytes: 4096,
+        ..config(listener.local_addr().unwrap().port(), false)
+    };
+    let Some((mut probe, _guard)) = attach_with(Loader::default(), config) else {
+        return;
+    };
+    let get: (&[&str], &[&str]) = (&["GET / HTTP/1.1\r\nHost: x\r\n\r\n"], &[OK]);
+    converse(&listener, &[get; 200], std::time::Duration::ZERO);
+    let logged = probe.take_exchanges().len() as u64;
+    let reading = probe.read().unwrap();
+    assert_eq!(
+        counts(&reading),
+        [((3, 200), 200)],
+        "the counts do not depend on the log"
+    );
+    assert_eq!(logged + reading.tally.exchanges_lost, 200);
+    assert!(logged > 0 && reading.tally.exchanges_lost > 0, "{logged} logged");
 }
 
 #[test]

@@ -15,6 +15,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 struct Wire {
     slow: SlowPath,
     now_ns: u64,
+    opened_ns: u64,
     next: [u32; 2],
 }
 
@@ -23,22 +24,28 @@ impl Wire {
         let mut wire = Self {
             slow: SlowPath::default(),
             now_ns: 0,
+            opened_ns: 1,
             next: [1000, 5000],
         };
+        wire.hand_over();
+        wire
+    }
+
+    /// Both halves as they are right after the connection was opened.
+    fn hand_over(&mut self) {
         for direction in [HTTP_REQUEST, HTTP_RESPONSE] {
             let mut half = http_half {
                 synchronised: 1,
                 from_start: 1,
                 ..http_half::default()
             };
-            half.next_sequence = wire.next[direction as usize];
-            wire.snapshot(
+            half.next_sequence = self.next[direction as usize];
+            self.snapshot(
                 direction,
                 half,
                 [http_pending::default(); HTTP_FIFO_SLOTS as usize],
             );
         }
-        wire
     }
 
     fn event(&self, kind: u32, direction: u32) -> http_event {
@@ -46,6 +53,7 @@ impl Wire {
             kind: kind as u8,
             direction: direction as u8,
             now_ns: self.now_ns,
+            opened_ns: self.opened_ns,
             ..http_event::default()
         }
     }
@@ -215,6 +223,31 @@ fn ends_without_an_answer_have_an_owner() {
         ),
         (1, 0)
     );
+}
+
+#[test]
+fn a_connection_whose_end_was_lost_is_not_mixed_with_the_next_one() {
+    let mut wire = Wire::new();
+    wire.send(HTTP_REQUEST, &GET.repeat(3));
+    wire.send(HTTP_RESPONSE, &OK[..30]);
+    // Its end is never told; the client takes the same port again.
+    wire.opened_ns = 2;
+    wire.next = [7000, 9000];
+    wire.hand_over();
+    wire.send(HTTP_REQUEST, "HEAD / HTTP/1.1\r\n\r\n");
+    wire.send(HTTP_RESPONSE, "HTTP/1.1 204 No\r\n\r\n");
+    let exchanges = wire.slow.take_exchanges();
+    let found: Vec<_> = exchanges
+        .iter()
+        .map(|exchange| (exchange.number, exchange.status))
+        .collect();
+    assert_eq!(found, [(1, 204)]);
+    assert_eq!(wire.outcome(HTTP_OUTCOME_UNKNOWN_PORT_REUSE), 3);
+    // What the first one's other processor still had to say changes nothing.
+    wire.opened_ns = 1;
+    wire.at(HTTP_RESPONSE, 9000, OK, 0);
+    wire.flag(HTTP_REQUEST, HTTP_FLAG_RST);
+    assert_eq!((wire.slow.connections(), wire.slow.tally().in_flight()), (1, 0));
 }
 
 #[test]

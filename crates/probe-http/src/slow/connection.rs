@@ -65,6 +65,8 @@ pub struct Sink {
 #[derive(Debug)]
 pub struct Connection {
     key: http_key,
+    /// When the kernel half first saw it, in nanoseconds: with the key, which connection it is.
+    pub opened_ns: u64,
     request: Option<Half>,
     response: Option<Half>,
     /// Pieces of a direction whose turn has not come: the other half's snapshot decides what they mean.
@@ -80,9 +82,10 @@ pub struct Connection {
 
 impl Connection {
     /// A connection of which nothing is known yet.
-    pub fn new(key: http_key) -> Self {
+    pub fn new(key: http_key, opened_ns: u64) -> Self {
         Self {
             key,
+            opened_ns,
             request: None,
             response: None,
             early: Vec::new(),
