@@ -4,6 +4,7 @@
 //! [`loader`], [`maps`] and [`stats`].
 
 pub mod accounting;
+pub mod cgroups;
 pub mod histogram;
 pub mod interface;
 mod kernel_types;
