@@ -1,15 +1,15 @@
-//! The call counter.
+//! The call counter: how often a function of a program (uprobe) or of the kernel (kprobe) was called, by process and
+//! control group, without a change to the program.
+//!
+//! `symbol` finds the function in the program's file, `kernel` puts the counter on it, `proof` sees that it lies there,
+//! `tally` keeps the counts over the lives of processes and groups. Knows no program in particular, and no lab.
 
-use probe::{Failure, Probe, loader::Loader};
-use serde::Deserialize;
+mod kernel;
+mod proof;
+mod report;
+mod spec;
+pub mod symbol;
+mod tally;
+mod types;
 
-/// What a manifest says about this probe.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Spec {}
-
-impl probe::Spec for Spec {
-    fn start(&self, _loader: Loader) -> Result<Box<dyn Probe>, Failure> {
-        Err("this probe is not built yet".into())
-    }
-}
+pub use spec::{Control, Spec};

@@ -1,0 +1,472 @@
+//! The kernel half in place: on its function, proven and read.
+
+use std::{
+    fmt, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+use probe::{
+    accounting::{Hits, Programs},
+    cgroups::{Cgroups, GONE},
+    loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
+    maps::{MapError, PerCpuArray, PerCpuHash},
+    stats::unaccounted,
+};
+
+use crate::{
+    proof,
+    spec::Control,
+    symbol::{self, SymbolError},
+    tally::{Calls, Entry, Tally},
+    types::{CALLS_FILTERED_STIMULUS, CALLS_RECORDED_CALL, CALLS_VERDICTS, calls_counters, calls_key},
+};
+
+static COUNTER: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/calls.bpf.o"));
+static ZERO_KEY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/calls.zero_key.bpf.o"));
+static POINTER_ADD: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/calls.pointer_add.bpf.o"));
+
+/// Inode number of the PID namespace that the kernel numbers processes in (PROC_PID_INIT_INO, fixed since Linux 3.8).
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// How often the stimulus is called; each call must be seen.
+const STIMULI: u64 = 3;
+
+/// A function to count the calls of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Function {
+    /// Of a program or library.
+    Program {
+        /// Its file.
+        path: PathBuf,
+        /// Its name in that file.
+        symbol: String,
+        /// A file with its debug information.
+        debug_file: Option<PathBuf>,
+    },
+    /// Of the kernel.
+    Kernel {
+        /// Its name in /proc/kallsyms.
+        name: String,
+    },
+}
+
+/// What to count and with how much memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) function: Function,
+    /// Pairs of process and control group that are counted at once.
+    pub(crate) max_entries: u32,
+    /// Processes with a series of their own; 0: they are not told apart.
+    pub(crate) max_processes: u32,
+    /// For the lab's negative controls only.
+    pub(crate) control: Option<Control>,
+}
+
+/// Why nothing is counted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttachError {
+    /// The function was not found.
+    #[error(transparent)]
+    Symbol(#[from] SymbolError),
+    /// The program's file cannot be used.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel half could not be loaded or attached.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The kernel has no such function, as far as it tells.
+    #[error("{source}{hint}")]
+    Kernel {
+        /// What it said.
+        source: Box<LoadError>,
+        /// Names that are near; empty or starting with "; ".
+        hint: String,
+    },
+}
+
+/// Why counters could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
+    #[error("cannot read a BPF map: {0}")]
+    Map(#[from] MapError),
+    /// A program's statistics.
+    #[error(transparent)]
+    Program(#[from] LoadError),
+}
+
+/// A reading of all counters.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reading {
+    /// Calls by path of control group and by process.
+    pub(crate) by_cgroup: Vec<(String, u64)>,
+    pub(crate) by_process: Vec<(String, u64)>,
+    /// Runs, by `CALLS_VERDICT`, beside the kernel's own count of them.
+    pub(crate) hits: Hits,
+    /// Counters in the map.
+    pub(crate) entries: u64,
+    /// Whether what the hook lies in is still what the path leads to.
+    pub(crate) is_current: bool,
+}
+
+/// Where a function was found.
+#[derive(Debug)]
+enum Place {
+    Program {
+        path: PathBuf,
+        offset_bytes: u64,
+        /// Device and inode: the kernel's hook is on them, whatever becomes of the path.
+        identity: (u64, u64),
+        /// Somebody else's breakpoint was there first, which a look cannot tell from ours.
+        is_shared: bool,
+    },
+    Kernel {
+        name: String,
+    },
+}
+
+/// The counter in place. Dropping it takes it off.
+pub(crate) struct Counter {
+    config: Config,
+    place: Place,
+    object: Object,
+    _link: Link,
+    calls: PerCpuHash<calls_key, u64>,
+    counters: PerCpuArray<calls_counters>,
+    programs: Programs,
+    tally: Tally,
+    cgroups: Cgroups,
+    /// Counters of groups that could not be seen, as they were at the last look.
+    unseen: Vec<Entry>,
+}
+
+impl fmt::Debug for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counter")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    /// The programs for it, the one that counts and the one that is stimulated, and those for the other place.
+    fn programs(&self) -> ([&'static str; 2], [&'static str; 2]) {
+        let (uprobe, kprobe) = (
+            ["calls_uprobe", "calls_uprobe_stimulus"],
+            ["calls_kprobe", "calls_kprobe_stimulus"],
+        );
+        match self {
+            Self::Program { .. } => (uprobe, kprobe),
+            Self::Kernel { .. } => (kprobe, uprobe),
+        }
+    }
+
+    fn hook(&self) -> Hook<'_> {
+        match self {
+            Self::Program {
+                path, offset_bytes, ..
+            } => Hook::Uprobe {
+                path,
+                offset_bytes: *offset_bytes,
+            },
+            Self::Kernel { name } => Hook::Kprobe { function: name },
+        }
+    }
+}
+
+fn find(function: &Function) -> Result<Place, AttachError> {
+    match function {
+        Function::Kernel { name } => Ok(Place::Kernel { name: name.clone() }),
+        Function::Program {
+            path,
+            symbol,
+            debug_file,
+        } => {
+            let unusable = |source| AttachError::File {
+                path: path.clone(),
+                source,
+            };
+            let file = path.canonicalize().map_err(unusable)?;
+            let location = symbol::find(&file, debug_file.as_deref(), symbol)?;
+            tracing::info!(
+                "{symbol} of {} begins at {:#x} of the file, says {}",
+                file.display(),
+                location.offset_bytes,
+                location.named_by.display()
+            );
+            if !location.clones.is_empty() {
+                tracing::warn!(
+                    "{symbol} also has parts that may be called without it: {}; those calls are not counted",
+                    location.clones.join(", ")
+                );
+            }
+            Ok(Place::Program {
+                offset_bytes: location.offset_bytes,
+                identity: identity(&file).map_err(unusable)?,
+                is_shared: proof::has_breakpoint(&file, location.offset_bytes).map_err(unusable)?,
+                path: file,
+            })
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = std::fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// Whether the kernel's numbers of processes are those that this process sees.
+fn sees_all_processes() -> bool {
+    std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
+}
+
+fn is_alive(process: u32) -> bool {
+    let Ok(process) = i32::try_from(process) else {
+        return false;
+    };
+    kill(Pid::from_raw(process), None) != Err(Errno::ESRCH)
+}
+
+/// Names of kernel functions that are near, if the kernel had none of this name.
+fn kernel_hint(name: &str, error: LoadError) -> AttachError {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let names = symbols.lines().filter_map(|line| line.split(' ').nth(2));
+    let names: Vec<String> = names
+        .map(|name| name.split('\t').next().unwrap_or(name).to_owned())
+        .collect();
+    if names.is_empty() || names.iter().any(|known| known == name) {
+        return error.into();
+    }
+    AttachError::Kernel {
+        source: Box::new(error),
+        hint: symbol::hint(&names, name),
+    }
+}
+
+impl Counter {
+    /// Finds the function, loads the kernel half and puts it there.
+    ///
+    /// # Errors
+    /// See [`AttachError`]; nothing stays attached then.
+    pub(crate) fn attach(loader: Loader, mut config: Config) -> Result<Self, AttachError> {
+        if config.max_processes > 0 && !sees_all_processes() {
+            tracing::warn!("this is not the initial PID namespace: calls are not told apart by process");
+            config.max_processes = 0;
+        }
+        let place = find(&config.function)?;
+        let (name, bytes) = match config.control {
+            Some(Control::ZeroKey) => ("calls.zero_key.bpf.o", ZERO_KEY),
+            Some(Control::PointerAdd) => ("calls.pointer_add.bpf.o", POINTER_ADD),
+            None => ("calls.bpf.o", COUNTER),
+        };
+        let (names, [other, other_stimulus]) = place.programs();
+        let by_process = [u8::from(config.max_processes > 0)];
+        let knobs = Knobs::default()
+            .global("calls_by_process", &by_process)
+            .max_entries("calls", config.max_entries)
+            .without(other)
+            .without(other_stimulus);
+        let mut object = Object::load(loader, name, bytes, &knobs)?;
+        let programs = Programs::before_attach(&object, &names)?;
+        let link = object
+            .attach(names[0], &place.hook())
+            .map_err(|error| match &place {
+                Place::Kernel { name } => kernel_hint(name, error),
+                Place::Program { .. } => error.into(),
+            })?;
+        Ok(Self {
+            calls: object.map("calls")?,
+            counters: object.map("counters")?,
+            tally: Tally::new(config.max_processes as usize),
+            cgroups: Cgroups::new(),
+            unseen: Vec::new(),
+            config,
+            place,
+            object,
+            _link: link,
+            programs,
+        })
+    }
+
+    /// What it was configured with.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sees that such hooks fire here, and that this one lies where it was asked to be.
+    ///
+    /// # Errors
+    /// The reason in words when either is not so.
+    pub(crate) fn prove(&mut self) -> Result<(), String> {
+        self.stimulate()?;
+        if let Place::Program {
+            path,
+            offset_bytes,
+            is_shared,
+            ..
+        } = &self.place
+        {
+            if *is_shared {
+                tracing::info!(
+                    "something else had a breakpoint there before: that ours is there is the kernel's word alone"
+                );
+            }
+            let lies_there = proof::has_breakpoint(path, *offset_bytes)
+                .map_err(|error| format!("cannot look at {}: {error}", path.display()))?;
+            if !lies_there {
+                return Err(format!(
+                    "the hook was accepted, but {} has no breakpoint at {offset_bytes:#x} when it is mapped: its \
+                     file system may forbid execution",
+                    path.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn stimulate(&mut self) -> Result<(), String> {
+        let ([_, stimulus], _) = self.place.programs();
+        let before = self.stimuli()?;
+        let offset_bytes;
+        let (hook, call): (Hook<'_>, fn()) = match self.place {
+            Place::Program { .. } => {
+                offset_bytes = proof::stimulus_offset_bytes()?;
+                let path = Path::new(proof::OWN_FILE);
+                (Hook::Uprobe { path, offset_bytes }, || proof::stimulus())
+            }
+            Place::Kernel { .. } => {
+                let function = proof::KERNEL_STIMULUS;
+                (Hook::Kprobe { function }, proof::kernel_stimulus)
+            }
+        };
+        let link = self
+            .object
+            .attach(stimulus, &hook)
+            .map_err(|error| error.to_string())?;
+        for _ in 0..STIMULI {
+            call();
+        }
+        drop(link);
+        match self.stimuli()? - before {
+            // Other processes may be in the kernel's function at the same time.
+            seen if seen >= STIMULI => Ok(()),
+            seen => Err(format!(
+                "hooks of this kind do not fire here: {seen} of {STIMULI} calls of {hook} were seen"
+            )),
+        }
+    }
+
+    fn stimuli(&self) -> Result<u64, String> {
+        let verdicts = self.verdicts().map_err(|error| error.to_string())?;
+        Ok(verdicts[CALLS_FILTERED_STIMULUS as usize])
+    }
+
+    fn verdicts(&self) -> Result<Vec<u64>, MapError> {
+        let mut sums = vec![0; CALLS_VERDICTS as usize];
+        for cpu in self.counters.get(&0, 0)?.iter() {
+            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
+                *sum += count;
+            }
+        }
+        Ok(sums)
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, MapError> {
+        let mut entries = Vec::new();
+        for entry in self.calls.iter() {
+            let (key, cpus) = entry?;
+            entries.push(Entry {
+                cgroup: key.cgroup,
+                process: key.process,
+                calls: cpus.iter().sum(),
+            });
+        }
+        entries.sort_unstable();
+        Ok(entries)
+    }
+
+    /// Takes the counters of who is gone out of the map. What is left is returned.
+    ///
+    /// # Errors
+    /// When the map cannot be read or written.
+    pub(crate) fn sweep(&mut self) -> Result<Vec<Entry>, MapError> {
+        let entries = self.entries()?;
+        let mut gone = self.tally.end(&entries, is_alive);
+        let mut unseen = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.process == 0) {
+            if self.cgroups.path(entry.cgroup) != GONE {
+                continue;
+            }
+            // It may be one that cannot be seen from here and lives on; one that did not count since is idle at least.
+            if self.unseen.contains(entry) {
+                self.tally.end_group(entry);
+                gone.push(*entry);
+            } else {
+                unseen.push(*entry);
+            }
+        }
+        self.unseen = unseen;
+        for entry in &gone {
+            let key = calls_key {
+                cgroup: entry.cgroup,
+                process: entry.process,
+                pad: 0,
+            };
+            match self.calls.remove(&key) {
+                Ok(()) | Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let cgroups = &mut self.cgroups;
+        self.tally.forget_groups(|cgroup| cgroups.path(cgroup) == GONE);
+        Ok(entries
+            .into_iter()
+            .filter(|entry| !gone.contains(entry))
+            .collect())
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// When a map or a program's statistics cannot be read.
+    pub(crate) fn read(&mut self) -> Result<Reading, ReadError> {
+        let recorded = |verdicts: &[u64]| verdicts[CALLS_RECORDED_CALL as usize];
+        let before = recorded(&self.verdicts()?);
+        let entries = self.sweep()?;
+        let calls: Calls = self.tally.sum(&entries);
+        let mut hits = self
+            .programs
+            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?))?;
+        // The counters must hold as many calls as were said to be recorded.
+        hits.unaccounted += unaccounted(before, calls.total(), recorded(&hits.verdicts));
+        Ok(Reading {
+            by_cgroup: calls
+                .by_cgroup
+                .iter()
+                .map(|(cgroup, count)| (self.cgroups.path(*cgroup), *count))
+                .collect(),
+            by_process: calls.by_process.into_iter().collect(),
+            hits,
+            entries: entries.len() as u64,
+            is_current: self.is_current(),
+        })
+    }
+
+    fn is_current(&self) -> bool {
+        match &self.place {
+            Place::Program {
+                path,
+                identity: known,
+                ..
+            } => identity(path).is_ok_and(|now| now == *known),
+            Place::Kernel { .. } => true,
+        }
+    }
+}

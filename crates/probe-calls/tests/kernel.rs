@@ -1,0 +1,233 @@
+//! The counter on this machine's own kernel. Skips, and says so, where BPF may not be used.
+
+#![allow(clippy::unwrap_used, reason = "a test may end at once")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
+};
+
+use probe::{Probe, Spec as _, loader::Loader, metrics::Families};
+use probe_calls::{Control, Spec};
+use tempfile::TempDir;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Calls a function as often as its first argument says in each of as many threads as the second says, then waits for
+/// its input to end.
+const CALLER: &str = r#"
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+static int calls;
+__attribute__((noinline)) int area_(int x) { __asm__ volatile(""); return x * x; }
+static void *call(void *_) { for (int i = 0; i < calls; i++) area_(i); return 0; }
+int main(int count, char **arguments)
+{
+	pthread_t threads[16];
+	int n = atoi(arguments[2]);
+	calls = atoi(arguments[1]);
+	for (int i = 0; i < n; i++) pthread_create(&threads[i], 0, call, 0);
+	for (int i = 0; i < n; i++) pthread_join(threads[i], 0);
+	close(1);
+	return read(0, &count, 1);
+}
+"#;
+
+fn caller(folder: &Path) -> PathBuf {
+    let source = folder.join("caller.c");
+    std::fs::write(&source, CALLER).unwrap();
+    let program = folder.join("caller");
+    let status = Command::new("cc")
+        .args(["-O1", "-pthread", "-o"])
+        .args([&program, &source])
+        .status();
+    assert!(status.unwrap().success());
+    program
+}
+
+fn start(program: &Path, calls: u32, threads: u32) -> Child {
+    let mut child = Command::new(program)
+        .args([calls.to_string(), threads.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It closes its output when it has made all calls.
+    let mut output = child.stdout.take().unwrap();
+    std::io::copy(&mut output, &mut std::io::sink()).unwrap();
+    child
+}
+
+fn end(mut child: Child) {
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+fn spec(program: &Path) -> Spec {
+    Spec {
+        program: Some(program.to_owned()),
+        symbol: Some("area_".to_owned()),
+        kprobe: None,
+        debug_file: None,
+        metric: "area_calculations".to_owned(),
+        help: "Areas.".to_owned(),
+        max_entries: 64,
+        max_processes: 20,
+        control: None,
+    }
+}
+
+fn attach(spec: &Spec, loader: Loader) -> Option<Box<dyn Probe>> {
+    match spec.start(loader) {
+        Ok(probe) => Some(probe),
+        Err(error) if error.to_string().contains("Operation not permitted") => {
+            eprintln!("SKIPPED: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn scrape(probe: &mut dyn Probe) -> String {
+    let mut families = Families::default();
+    probe.collect(&mut families).unwrap();
+    families.to_openmetrics()
+}
+
+/// Sum of the series whose name and labels have all of these parts.
+fn sum(text: &str, parts: &[&str]) -> u64 {
+    text.lines()
+        .filter(|line| parts.iter().all(|part| line.contains(part)))
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+fn each_loader(test: fn(Loader, &Path)) {
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    for loader in Loader::ALL {
+        let folder = TempDir::new().unwrap();
+        test(loader, &caller(folder.path()));
+    }
+}
+
+#[test]
+fn every_call_of_every_thread_of_every_process_is_counted() {
+    each_loader(|loader, program| {
+        let _stats = probe::stats::enable().ok();
+        let before = start(program, 1000, 2);
+        let Some(mut probe) = attach(&spec(program), loader) else {
+            return;
+        };
+        probe.prove().unwrap();
+        let first = start(program, 50_000, 4);
+        let second = start(program, 7, 1);
+        let text = scrape(probe.as_mut());
+        let process = format!("process=\"{}\"", first.id());
+        assert_eq!(sum(&text, &["area_calculations_total{"]), 200_007, "{text}");
+        assert_eq!(
+            sum(&text, &["area_calculations_by_process_total{", &process]),
+            200_000
+        );
+        assert_eq!(sum(&text, &["probelab_attached{"]), 1);
+
+        end(first);
+        let third = start(program, 100, 2);
+        let text = scrape(probe.as_mut());
+        assert_eq!(sum(&text, &["area_calculations_total{"]), 200_207, "{text}");
+        assert_eq!(
+            sum(&text, &["area_calculations_by_process_total{", "(ended)"]),
+            200_000
+        );
+        assert_eq!(sum(&text, &["area_calculations_by_process_total{"]), 200_207);
+        assert_eq!(
+            sum(&text, &["probelab_map_entries{"]),
+            2,
+            "the ended one has left the map"
+        );
+        assert_eq!(sum(&text, &["probelab_hits_unaccounted{"]), 0);
+        assert_eq!(sum(&text, &["probelab_lost_total{"]), 0);
+        for child in [before, second, third] {
+            end(child);
+        }
+    });
+}
+
+#[test]
+fn a_full_map_is_a_loss_that_is_told() {
+    each_loader(|loader, program| {
+        let _stats = probe::stats::enable().ok();
+        let small = Spec {
+            max_entries: 1,
+            ..spec(program)
+        };
+        let Some(mut probe) = attach(&small, loader) else {
+            return;
+        };
+        let (first, second) = (start(program, 10, 1), start(program, 5, 1));
+        let text = scrape(probe.as_mut());
+        assert_eq!(sum(&text, &["area_calculations_total{"]), 10);
+        assert_eq!(sum(&text, &["probelab_lost_total{", "map_full"]), 5);
+        assert_eq!(sum(&text, &["probelab_hits_unaccounted{"]), 0);
+        end(first);
+        end(second);
+    });
+}
+
+#[test]
+fn an_added_pointer_counts_nothing_and_is_noticed() {
+    each_loader(|loader, program| {
+        let wrong = Spec {
+            control: Some(Control::PointerAdd),
+            ..spec(program)
+        };
+        let Some(mut probe) = attach(&wrong, loader) else {
+            return;
+        };
+        probe.prove().unwrap();
+        end(start(program, 10, 1));
+        let text = scrape(probe.as_mut());
+        assert_eq!(sum(&text, &["area_calculations_total{"]), 0);
+        assert_eq!(sum(&text, &["probelab_hits_total{", "recorded"]), 10);
+        assert_eq!(sum(&text, &["probelab_hits_unaccounted{"]), 10);
+    });
+}
+
+#[test]
+fn a_zero_key_is_refused_in_the_verifiers_words() {
+    each_loader(|loader, program| {
+        let wrong = Spec {
+            control: Some(Control::ZeroKey),
+            ..spec(program)
+        };
+        let error = match wrong.start(loader) {
+            Ok(_) => panic!("{loader} loaded it"),
+            Err(error) => error.to_string(),
+        };
+        if error.contains("Operation not permitted") {
+            eprintln!("SKIPPED: {error}");
+            return;
+        }
+        assert!(error.contains("R2 type=scalar expected=fp"), "{error}");
+    });
+}
+
+#[test]
+fn a_program_that_was_replaced_is_no_longer_attached() {
+    each_loader(|loader, program| {
+        let Some(mut probe) = attach(&spec(program), loader) else {
+            return;
+        };
+        probe.prove().unwrap();
+        let running = start(program, 3, 1);
+        assert_eq!(sum(&scrape(probe.as_mut()), &["probelab_attached{"]), 1);
+        let other = program.with_extension("new");
+        std::fs::copy(program, &other).unwrap();
+        std::fs::rename(&other, program).unwrap();
+        let text = scrape(probe.as_mut());
+        assert_eq!(sum(&text, &["probelab_attached{"]), 0, "{text}");
+        assert_eq!(sum(&text, &["area_calculations_total{"]), 3);
+        end(running);
+    });
+}
