@@ -100,8 +100,18 @@ struct sched_entity {
 	struct cfs_rq *cfs_rq;
 } __attribute__((preserve_access_index));
 
+// A thread's flags (arch/*/include/asm/thread_info.h). It is the first member of task_struct where
+// CONFIG_THREAD_INFO_IN_TASK is set, as on every architecture here.
+struct thread_info {
+	unsigned long flags;
+#if defined(__TARGET_ARCH_x86)
+	__u32 status;
+#endif
+} __attribute__((preserve_access_index));
+
 // A thread (struct task_struct, include/linux/sched.h).
 struct task_struct {
+	struct thread_info thread_info;
 	unsigned int __state;
 	unsigned int flags;
 	int on_cpu;
@@ -109,4 +119,13 @@ struct task_struct {
 	int pid;
 	struct css_set *cgroups;
 	char comm[16];
+} __attribute__((preserve_access_index));
+
+// Registers at the entry to the kernel (arch/*/include/asm/ptrace.h).
+struct pt_regs {
+#if defined(__TARGET_ARCH_x86)
+	unsigned long orig_ax;
+#elif defined(__TARGET_ARCH_arm64)
+	__s32 syscallno;
+#endif
 } __attribute__((preserve_access_index));

@@ -1,15 +1,12 @@
-//! The activity probe.
+//! The activity probe: programs executed, files opened and system calls by class, per control group.
+//!
+//! `kernel` puts the counters in place, proves and reads them, `tally` keeps what groups counted that are gone. Reads no
+//! file name and no argument: a count never depends on what a page of a program's memory holds.
 
-use probe::{Failure, Probe, loader::Loader};
-use serde::Deserialize;
+mod kernel;
+mod report;
+mod spec;
+mod tally;
+mod types;
 
-/// What a manifest says about this probe.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Spec {}
-
-impl probe::Spec for Spec {
-    fn start(&self, _loader: Loader) -> Result<Box<dyn Probe>, Failure> {
-        Err("this probe is not built yet".into())
-    }
-}
+pub use spec::{Control, Spec};

@@ -1,10 +1,6 @@
 //! The kernel half in place: on its function, proven and read.
 
-use std::{
-    fmt, io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::Path};
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use probe::{
@@ -16,9 +12,9 @@ use probe::{
 };
 
 use crate::{
+    place::{AttachError, Function, Place, find, kernel_hint},
     proof,
     spec::Control,
-    symbol::{self, SymbolError},
     tally::{Calls, Entry, Tally},
     types::{CALLS_FILTERED_STIMULUS, CALLS_RECORDED_CALL, CALLS_VERDICTS, calls_counters, calls_key},
 };
@@ -33,25 +29,6 @@ const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 /// How often the stimulus is called; each call must be seen.
 const STIMULI: u64 = 3;
 
-/// A function to count the calls of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Function {
-    /// Of a program or library.
-    Program {
-        /// Its file.
-        path: PathBuf,
-        /// Its name in that file.
-        symbol: String,
-        /// A file with its debug information.
-        debug_file: Option<PathBuf>,
-    },
-    /// Of the kernel.
-    Kernel {
-        /// Its name in /proc/kallsyms.
-        name: String,
-    },
-}
-
 /// What to count and with how much memory.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
@@ -62,33 +39,6 @@ pub(crate) struct Config {
     pub(crate) max_processes: u32,
     /// For the lab's negative controls only.
     pub(crate) control: Option<Control>,
-}
-
-/// Why nothing is counted.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AttachError {
-    /// The function was not found.
-    #[error(transparent)]
-    Symbol(#[from] SymbolError),
-    /// The program's file cannot be used.
-    #[error("cannot use {path}: {source}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The kernel half could not be loaded or attached.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The kernel has no such function, as far as it tells.
-    #[error("{source}{hint}")]
-    Kernel {
-        /// What it said.
-        source: Box<LoadError>,
-        /// Names that are near; empty or starting with "; ".
-        hint: String,
-    },
 }
 
 /// Why counters could not be read.
@@ -116,22 +66,6 @@ pub(crate) struct Reading {
     pub(crate) is_current: bool,
 }
 
-/// Where a function was found.
-#[derive(Debug)]
-enum Place {
-    Program {
-        path: PathBuf,
-        offset_bytes: u64,
-        /// Device and inode: the kernel's hook is on them, whatever becomes of the path.
-        identity: (u64, u64),
-        /// Somebody else's breakpoint was there first, which a look cannot tell from ours.
-        is_shared: bool,
-    },
-    Kernel {
-        name: String,
-    },
-}
-
 /// The counter in place. Dropping it takes it off.
 pub(crate) struct Counter {
     config: Config,
@@ -155,73 +89,6 @@ impl fmt::Debug for Counter {
     }
 }
 
-impl Place {
-    /// The programs for it, the one that counts and the one that is stimulated, and those for the other place.
-    fn programs(&self) -> ([&'static str; 2], [&'static str; 2]) {
-        let (uprobe, kprobe) = (
-            ["calls_uprobe", "calls_uprobe_stimulus"],
-            ["calls_kprobe", "calls_kprobe_stimulus"],
-        );
-        match self {
-            Self::Program { .. } => (uprobe, kprobe),
-            Self::Kernel { .. } => (kprobe, uprobe),
-        }
-    }
-
-    fn hook(&self) -> Hook<'_> {
-        match self {
-            Self::Program {
-                path, offset_bytes, ..
-            } => Hook::Uprobe {
-                path,
-                offset_bytes: *offset_bytes,
-            },
-            Self::Kernel { name } => Hook::Kprobe { function: name },
-        }
-    }
-}
-
-fn find(function: &Function) -> Result<Place, AttachError> {
-    match function {
-        Function::Kernel { name } => Ok(Place::Kernel { name: name.clone() }),
-        Function::Program {
-            path,
-            symbol,
-            debug_file,
-        } => {
-            let unusable = |source| AttachError::File {
-                path: path.clone(),
-                source,
-            };
-            let file = path.canonicalize().map_err(unusable)?;
-            let location = symbol::find(&file, debug_file.as_deref(), symbol)?;
-            tracing::info!(
-                "{symbol} of {} begins at {:#x} of the file, says {}",
-                file.display(),
-                location.offset_bytes,
-                location.named_by.display()
-            );
-            if !location.clones.is_empty() {
-                tracing::warn!(
-                    "{symbol} also has parts that may be called without it: {}; those calls are not counted",
-                    location.clones.join(", ")
-                );
-            }
-            Ok(Place::Program {
-                offset_bytes: location.offset_bytes,
-                identity: identity(&file).map_err(unusable)?,
-                is_shared: proof::has_breakpoint(&file, location.offset_bytes).map_err(unusable)?,
-                path: file,
-            })
-        }
-    }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
-}
-
 /// Whether the kernel's numbers of processes are those that this process sees.
 fn sees_all_processes() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
@@ -232,22 +99,6 @@ fn is_alive(process: u32) -> bool {
         return false;
     };
     kill(Pid::from_raw(process), None) != Err(Errno::ESRCH)
-}
-
-/// Names of kernel functions that are near, if the kernel had none of this name.
-fn kernel_hint(name: &str, error: LoadError) -> AttachError {
-    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    let names = symbols.lines().filter_map(|line| line.split(' ').nth(2));
-    let names: Vec<String> = names
-        .map(|name| name.split('\t').next().unwrap_or(name).to_owned())
-        .collect();
-    if names.is_empty() || names.iter().any(|known| known == name) {
-        return error.into();
-    }
-    AttachError::Kernel {
-        source: Box::new(error),
-        hint: symbol::hint(&names, name),
-    }
 }
 
 impl Counter {
@@ -455,18 +306,7 @@ impl Counter {
             by_process: calls.by_process.into_iter().collect(),
             hits,
             entries: entries.len() as u64,
-            is_current: self.is_current(),
+            is_current: self.place.is_current(),
         })
-    }
-
-    fn is_current(&self) -> bool {
-        match &self.place {
-            Place::Program {
-                path,
-                identity: known,
-                ..
-            } => identity(path).is_ok_and(|now| now == *known),
-            Place::Kernel { .. } => true,
-        }
     }
 }

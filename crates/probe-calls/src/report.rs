@@ -6,7 +6,8 @@ use probe::{
 };
 
 use crate::{
-    kernel::{Config, Function, Reading},
+    kernel::{Config, Reading},
+    place::Function,
     types::VERDICT_NAMES,
 };
 

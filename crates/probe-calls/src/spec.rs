@@ -6,7 +6,8 @@ use probe::{Failure, Probe, loader::Loader, metrics::Families};
 use serde::Deserialize;
 
 use crate::{
-    kernel::{Config, Counter, Function},
+    kernel::{Config, Counter},
+    place::Function,
     report::{self, Names},
 };
 

@@ -118,6 +118,7 @@ fn every_call_of_every_thread_of_every_process_is_counted() {
         let _stats = probe::stats::enable().ok();
         let before = start(program, 1000, 2);
         let Some(mut probe) = attach(&spec(program), loader) else {
+            end(before);
             return;
         };
         probe.prove().unwrap();

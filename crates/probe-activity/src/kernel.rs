@@ -1,0 +1,296 @@
+//! The kernel half in place: on its tracepoints, proven and read.
+
+use std::{
+    ffi::CStr,
+    fmt,
+    fs::File,
+    io,
+    process::{Command, Stdio},
+};
+
+use nix::{errno::Errno, unistd::execve};
+use probe::{
+    accounting::{Hits, Programs},
+    cgroups::{Cgroups, GONE},
+    loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
+    maps::{MapError, PerCpuArray, PerCpuHash},
+    stats::unaccounted,
+};
+
+use crate::{
+    spec::Control,
+    tally::{Classes, Counts, Shown, Tally},
+    types::{
+        ACTIVITY_CLASSES, ACTIVITY_EXEC, ACTIVITY_OPEN, ACTIVITY_RECORDED_EXEC, ACTIVITY_RECORDED_OPEN,
+        ACTIVITY_RECORDED_SYSCALL, ACTIVITY_VERDICTS, activity_classes, activity_counters, activity_result,
+    },
+};
+
+static ACTIVITY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/activity.bpf.o"));
+static EXECVE_ONLY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/activity.execve_only.bpf.o"));
+
+const SYS_ENTER: &str = "activity_sys_enter";
+const SYS_EXIT: &str = "activity_sys_exit";
+const EXECUTED: &str = "activity_sched_process_exec";
+
+/// What to count and with how much memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) exec: bool,
+    pub(crate) open: bool,
+    pub(crate) syscalls: bool,
+    /// Control groups whose system calls are counted at once.
+    pub(crate) max_cgroups: u32,
+    /// Pairs of control group and result that are counted at once.
+    pub(crate) max_results: u32,
+    /// For the lab's negative control only.
+    pub(crate) control: Option<Control>,
+}
+
+impl Config {
+    /// The programs it takes, each with the tracepoint it is on; and those it does not.
+    fn programs(&self) -> (Vec<&'static str>, Vec<&'static str>) {
+        let all = [
+            (
+                SYS_ENTER,
+                self.syscalls || self.control == Some(Control::ExecveOnly),
+            ),
+            (SYS_EXIT, self.exec || self.open),
+            (EXECUTED, self.exec),
+        ];
+        let (needed, not): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, needed)| *needed);
+        let names =
+            |programs: Vec<(&'static str, bool)>| programs.into_iter().map(|(name, _)| name).collect();
+        (names(needed), names(not))
+    }
+}
+
+/// Why counters could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
+    #[error("cannot read a BPF map: {0}")]
+    Map(#[from] MapError),
+    /// A program's statistics.
+    #[error(transparent)]
+    Program(#[from] LoadError),
+}
+
+/// A reading of all counters.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reading {
+    pub(crate) shown: Shown,
+    /// Runs, by `ACTIVITY_VERDICT`, beside the kernel's own count of them.
+    pub(crate) hits: Hits,
+    /// Counters in the maps: of results, of groups.
+    pub(crate) entries: [u64; 2],
+}
+
+/// The probe in place. Dropping it takes it off.
+pub(crate) struct Activity {
+    config: Config,
+    object: Object,
+    _links: Vec<Link>,
+    results: PerCpuHash<activity_result, u64>,
+    cgroups_map: PerCpuHash<u64, activity_classes>,
+    counters: PerCpuArray<activity_counters>,
+    programs: Programs,
+    tally: Tally,
+    cgroups: Cgroups,
+}
+
+impl fmt::Debug for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Activity")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Activity {
+    /// Loads the kernel half and puts it on its tracepoints.
+    ///
+    /// # Errors
+    /// When the kernel or the loader refuses; nothing stays attached then.
+    pub(crate) fn attach(loader: Loader, config: Config) -> Result<Self, LoadError> {
+        let (name, bytes) = match config.control {
+            Some(Control::ExecveOnly) => ("activity.execve_only.bpf.o", EXECVE_ONLY),
+            None => ("activity.bpf.o", ACTIVITY),
+        };
+        let flags = [u8::from(config.exec), u8::from(config.open)];
+        let (names, left_out) = config.programs();
+        let knobs = Knobs::default()
+            .global("activity_exec", &flags[..1])
+            .global("activity_open", &flags[1..])
+            .max_entries("cgroups", config.max_cgroups)
+            .max_entries("results", config.max_results);
+        let knobs = left_out.into_iter().fold(knobs, Knobs::without);
+        let mut object = Object::load(loader, name, bytes, &knobs)?;
+        let programs = Programs::before_attach(&object, &names)?;
+        let links = names
+            .iter()
+            .map(|program| object.attach(program, &Hook::BtfTracepoint))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            results: object.map("results")?,
+            cgroups_map: object.map("cgroups")?,
+            counters: object.map("counters")?,
+            config,
+            object,
+            _links: links,
+            programs,
+            tally: Tally::default(),
+            cgroups: Cgroups::new(),
+        })
+    }
+
+    /// What it was configured with.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Opens a file, executes a program and fails to execute one, each of which must be seen.
+    ///
+    /// # Errors
+    /// Which was not seen.
+    pub(crate) fn prove(&mut self) -> Result<(), String> {
+        if self.config.syscalls {
+            self.must_see(ACTIVITY_RECORDED_SYSCALL, "sys_enter", "a system call", || Ok(()))?;
+        }
+        if self.config.open {
+            let open = || File::open("/").map(drop);
+            self.must_see(ACTIVITY_RECORDED_OPEN, "sys_exit", "an open", open)?;
+        }
+        if self.config.exec && self.config.control.is_none() {
+            self.must_see(ACTIVITY_RECORDED_EXEC, "sched_process_exec", "an exec", execute)?;
+            self.must_see(
+                ACTIVITY_RECORDED_EXEC,
+                "sys_exit",
+                "a failed exec",
+                fail_to_execute,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn must_see(
+        &self,
+        verdict: u32,
+        tracepoint: &str,
+        what: &str,
+        act: impl FnOnce() -> io::Result<()>,
+    ) -> Result<(), String> {
+        let seen = || {
+            let verdicts = self.verdicts().map_err(|error| error.to_string())?;
+            Ok::<_, String>(verdicts[verdict as usize])
+        };
+        let before = seen()?;
+        act().map_err(|error| format!("{what} that {tracepoint} must see cannot be made: {error}"))?;
+        if seen()? > before {
+            Ok(())
+        } else {
+            Err(format!(
+                "tracepoint {tracepoint} is attached but silent: it did not see {what}"
+            ))
+        }
+    }
+
+    fn verdicts(&self) -> Result<Vec<u64>, MapError> {
+        let mut sums = vec![0; ACTIVITY_VERDICTS as usize];
+        for cpu in self.counters.get(&0, 0)?.iter() {
+            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
+                *sum += count;
+            }
+        }
+        Ok(sums)
+    }
+
+    fn counts(&self) -> Result<Counts, MapError> {
+        let mut counts = Counts::default();
+        for entry in self.results.iter() {
+            let (key, cpus) = entry?;
+            counts.results.insert(key, cpus.iter().sum());
+        }
+        for entry in self.cgroups_map.iter() {
+            let (cgroup, cpus) = entry?;
+            let mut sums: Classes = [0; ACTIVITY_CLASSES as usize];
+            for cpu in cpus.iter() {
+                for (sum, count) in sums.iter_mut().zip(cpu.calls) {
+                    *sum += count;
+                }
+            }
+            counts.classes.insert(cgroup, sums);
+        }
+        Ok(counts)
+    }
+
+    /// Takes the counters of groups that are gone out of the maps. What is left is returned.
+    ///
+    /// # Errors
+    /// When a map cannot be read or written.
+    pub(crate) fn sweep(&mut self) -> Result<Counts, MapError> {
+        let mut counts = self.counts()?;
+        let cgroups = &mut self.cgroups;
+        let ended = self.tally.end(&mut counts, |cgroup| cgroups.path(cgroup), GONE);
+        for key in ended.results.keys() {
+            removed(self.results.remove(key))?;
+        }
+        for cgroup in ended.classes.keys() {
+            removed(self.cgroups_map.remove(cgroup))?;
+        }
+        Ok(counts)
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// When a map or a program's statistics cannot be read.
+    pub(crate) fn read(&mut self) -> Result<Reading, ReadError> {
+        let before = self.verdicts()?;
+        let counts = self.sweep()?;
+        let cgroups = &mut self.cgroups;
+        let shown = self.tally.show(&counts, |cgroup| cgroups.path(cgroup));
+        let mut hits = self
+            .programs
+            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?))?;
+        // The maps must hold as many events as were said to be recorded.
+        for (verdict, held) in [
+            (ACTIVITY_RECORDED_EXEC, shown.count(ACTIVITY_EXEC)),
+            (ACTIVITY_RECORDED_OPEN, shown.count(ACTIVITY_OPEN)),
+            (ACTIVITY_RECORDED_SYSCALL, shown.calls()),
+        ] {
+            let verdict = verdict as usize;
+            hits.unaccounted += unaccounted(before[verdict], held, hits.verdicts[verdict]);
+        }
+        Ok(Reading {
+            shown,
+            hits,
+            entries: [counts.results.len() as u64, counts.classes.len() as u64],
+        })
+    }
+}
+
+/// Runs this program, which must not do anything then.
+fn execute() -> io::Result<()> {
+    Command::new("/proc/self/exe")
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .map(drop)
+}
+
+/// An empty name is no program's. Not by the standard library's exec, which resets signals before it fails.
+fn fail_to_execute() -> io::Result<()> {
+    let Err(error) = execve(c"", &[c""], &[] as &[&CStr]);
+    (error == Errno::ENOENT).then_some(()).ok_or_else(|| error.into())
+}
+
+/// An entry that is not there was to be removed anyway.
+fn removed(result: Result<(), MapError>) -> Result<(), MapError> {
+    match result {
+        Err(MapError::KeyNotFound) => Ok(()),
+        other => other,
+    }
+}
