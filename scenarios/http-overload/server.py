@@ -66,6 +66,8 @@ def answers(target):
 
 
 def serve(connection, client, log):
+    host, port = client[:2]
+    name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     data = Input(connection)
     number = 0
     while (head := data.head()) is not None:
@@ -76,7 +78,7 @@ def serve(connection, client, log):
         status, parts = answers(target)
         for part in parts[:-1]:
             connection.sendall(part)
-        line = {"client": "%s:%d" % client[:2], "n": number, "method": method, "status": status,
+        line = {"client": name, "n": number, "method": method, "status": status,
                 "start_ns": start_ns, "end_ns": time.monotonic_ns()}
         # Written before the last byte is sent, so that whoever has the answer finds the line.
         with lock:
@@ -88,7 +90,10 @@ def serve(connection, client, log):
 def main():
     address, port, path = sys.argv[1:]
     with open(path, "w", buffering=1, encoding="ascii") as log:
-        listener = socket.create_server((address, int(port)))
+        is_ipv6 = ":" in address
+        family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+        # `::` stands for every address of either family.
+        listener = socket.create_server((address, int(port)), family=family, dualstack_ipv6=is_ipv6)
         while True:
             connection, client = listener.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

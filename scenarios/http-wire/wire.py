@@ -88,9 +88,9 @@ class Connection:
 
     next_port = 20000
 
-    def __init__(self, wire, family=4, options=b"", extensions=(), tags=(), port=None, server_port=PORT,
-                 handshake=True):
-        self.wire, self.family, self.options, self.tags = wire, family, options, tags
+    def __init__(self, wire, family=4, options=b"", extensions=(), tags=(), pppoe=False, port=None,
+                 server_port=PORT, handshake=True):
+        self.wire, self.family, self.options, self.tags, self.pppoe = wire, family, options, tags, pppoe
         self.extensions, self.server_port = extensions, server_port
         if port is None:
             port = Connection.next_port
@@ -118,7 +118,7 @@ class Connection:
             header = struct.pack("!BBHHHBBH", 0x40 | words, 0, words * 4 + len(tcp), 1, fragment, 64, 6, 0)
             header += source + destination + self.options
             header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
-            self.wire.send(0x0800, header + tcp, self.tags)
+            self.packet(0x0800, header + tcp)
         else:
             ends = [ipaddress.ip_address("fd00::1").packed, ipaddress.ip_address("fd00::2").packed]
             source, destination = ends if from_client else ends[::-1]
@@ -127,13 +127,19 @@ class Connection:
             for index, (_, content) in enumerate(self.extensions):
                 body += bytes([kinds[index + 1]]) + content
             header = struct.pack("!IHBB", 6 << 28, len(body) + len(tcp), kinds[0], 64) + source + destination
-            self.wire.send(0x86DD, header + body + tcp, self.tags)
+            self.packet(0x86DD, header + body + tcp)
         if advance:
             step = len(data) + bool(flags & SYN) + bool(flags & FIN)
             if from_client:
                 self.client = (self.client + step) & 0xFFFFFFFF
             else:
                 self.server = (self.server + step) & 0xFFFFFFFF
+
+    def packet(self, ethertype, packet):
+        if self.pppoe:
+            protocol = {0x0800: 0x0021, 0x86DD: 0x0057}[ethertype]
+            ethertype, packet = 0x8864, struct.pack("!BBHHH", 0x11, 0, 1, len(packet) + 2, protocol) + packet
+        self.wire.send(ethertype, packet, self.tags)
 
     def ask(self, *parts):
         for part in parts:
@@ -346,6 +352,8 @@ def network_layers(wire, truth):
         {"family": 6, "extensions": (hop, destination, routing, atomic, authentication)},
         {"tags": ((0x8100, 5),)}, {"family": 6, "tags": ((0x8100, 5),)},
         {"tags": ((0x88A8, 7), (0x8100, 5))}, {"family": 6, "tags": ((0x88A8, 7), (0x8100, 0x4005))},
+        {"pppoe": True}, {"family": 6, "pppoe": True}, {"tags": ((0x8100, 5),), "pppoe": True},
+        {"tags": ((0x88A8, 7), (0x8100, 5)), "pppoe": True},
     ):
         connection = Connection(wire, **arguments)
         connection.ask(GET)
