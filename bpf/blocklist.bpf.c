@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// Drops, bounces or lets pass frames by the address they come from (or go to), as the longest prefix that is in force
-// says. Everything the program cannot read passes, unless the manifest says otherwise: a blocklist that fails must not
-// take the machine off the network.
+// Drops, bounces or lets pass frames by the address they come from (or go to), as the longest prefix that is
+// in force says. Everything the program cannot read passes, unless the manifest says otherwise: a blocklist
+// that fails must not take the machine off the network.
 //
 // Needs nothing newer than Linux 5.10, and 5.18 for frames in several pieces.
 #include <linux/bpf.h>
@@ -21,7 +21,8 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 const volatile __u8 blocklist_destination;
 // Whether ARP and neighbour discovery are matched like everything else.
 const volatile __u8 blocklist_match_neighbours;
-// What is done with frames whose address cannot be read, and with those that carry more tags than are passed over.
+// What is done with frames whose address cannot be read, and with those that carry more tags than are passed
+// over.
 const volatile __u8 blocklist_drop_unreadable;
 const volatile __u8 blocklist_drop_deep_tags;
 
@@ -155,8 +156,8 @@ static __always_inline int apply(struct frame *frame, struct blocklist_entry *en
 	return BLOCKLIST_RECORDED_TX;
 }
 
-// The longest prefix in force. An entry that has expired counts as absent although it is still in the map: what the
-// next shorter prefix says holds then. `key` starts with its length in bits.
+// The longest prefix in force. An entry that has expired counts as absent although it is still in the map:
+// what the next shorter prefix says holds then. `key` starts with its length in bits.
 static __always_inline int find(struct frame *frame, void *entries, void *key)
 {
 	struct blocklist_entry *entry;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// What the kernel half and the Rust half of the XDP blocklist share. Rust reads this file through bindgen, so nothing
-// here is declared a second time.
+// What the kernel half and the Rust half of the XDP blocklist share. Rust reads this file through bindgen, so
+// nothing here is declared a second time.
 #ifndef PROBELAB_BLOCKLIST_H
 #define PROBELAB_BLOCKLIST_H
 
@@ -11,8 +11,8 @@
 #define BLOCKLIST_MAX_TAGS 2
 // Expired entries that are passed over on the way from the longest prefix to a shorter one that is in force.
 #define BLOCKLIST_MAX_EXPIRED 8
-// Counters more than entries: those of a removed entry rest before they are used for another one, so that a packet on
-// its way through the program is not counted for the wrong one.
+// Counters more than entries: those of a removed entry rest before they are used for another one, so that a
+// packet on its way through the program is not counted for the wrong one.
 #define BLOCKLIST_SPARE_SLOTS 256
 
 // What is done with the packets of an entry.

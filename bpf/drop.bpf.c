@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// A socket filter that lets whole TCP segments pass and discards the rest, and counts both by protocol and reason. It
-// judges what a receiver would get and answers 0 to the kernel: no packet is ever queued for user space.
+// A socket filter that lets whole TCP segments pass and discards the rest, and counts both by protocol and
+// reason. It judges what a receiver would get and answers 0 to the kernel: no packet is ever queued for user
+// space.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -73,8 +74,8 @@ static __always_inline __u32 header_bytes(__u32 protocol)
 	}
 }
 
-// What is to be said of a whole packet of this protocol, whose header starts at `offset` and which ends at `end`
-// (0: not said, as in super-segments over 64 KiB).
+// What is to be said of a whole packet of this protocol, whose header starts at `offset` and which ends at
+// `end` (0: not said, as in super-segments over 64 KiB).
 static __always_inline __u32 reason_of(struct __sk_buff *skb, __u32 protocol, __u32 offset, __u32 end)
 {
 	if (!end)
@@ -92,7 +93,7 @@ static __always_inline void judge_ipv4(struct __sk_buff *skb, struct judgement *
 	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
 		return;
 	own_bytes = (ip.version_and_length & 0xf) * 4;
-	if (own_bytes < sizeof(ip))
+	if (ip.version_and_length >> 4 != 4 || own_bytes < sizeof(ip))
 		return;
 	judgement->protocol = protocol_of(ip.protocol);
 	if (ip.fragment & bpf_htons(0x3fff)) {
@@ -111,7 +112,7 @@ static __always_inline void judge_ipv6(struct __sk_buff *skb, struct judgement *
 	__u8 next;
 	int kind;
 
-	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)))
+	if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || (bpf_ntohl(ip.version_and_flow) >> 28) != 6)
 		return;
 	offset += sizeof(ip);
 	payload_bytes = bpf_ntohs(ip.payload_bytes);
@@ -132,7 +133,6 @@ static __always_inline void judge_ipv6(struct __sk_buff *skb, struct judgement *
 static __always_inline void judge(struct __sk_buff *skb, struct judgement *judgement)
 {
 	__u32 protocol;
-	__u8 version;
 	int offset = packet_skip_tags(skb, &protocol);
 
 	// What holds unless more can be read.
@@ -144,18 +144,14 @@ static __always_inline void judge(struct __sk_buff *skb, struct judgement *judge
 	if (protocol == bpf_htons(ETH_P_IPV6))
 		protocol = 0;
 #endif
-	if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6)) {
+	if (protocol == bpf_htons(ETH_P_IP)) {
+		judge_ipv4(skb, judgement, offset);
+	} else if (protocol == bpf_htons(ETH_P_IPV6)) {
+		judge_ipv6(skb, judgement, offset);
+	} else {
 		judgement->protocol = protocol == bpf_htons(ETH_P_ARP) ? DROP_PROTOCOL_ARP : DROP_PROTOCOL_NOT_IP;
 		judgement->reason = DROP_REASON_PROTOCOL;
-		return;
 	}
-	if (bpf_skb_load_bytes(skb, offset, &version, 1))
-		return;
-	version >>= 4;
-	if (version == 4 && protocol == bpf_htons(ETH_P_IP))
-		judge_ipv4(skb, judgement, offset);
-	else if (version == 6 && protocol == bpf_htons(ETH_P_IPV6))
-		judge_ipv6(skb, judgement, offset);
 }
 
 SEC("socket")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// What the kernel half and the Rust half of the drop probe share. Rust reads this file through bindgen, so nothing here
-// is declared a second time.
+// What the kernel half and the Rust half of the drop probe share. Rust reads this file through bindgen, so
+// nothing here is declared a second time.
 #ifndef PROBELAB_DROP_H
 #define PROBELAB_DROP_H
 
@@ -35,13 +35,13 @@ enum drop_protocol {
 	DROP_PROTOCOLS,
 };
 
-// Why a packet is discarded. The first that applies, from the last to the first in this list.
+// Why a packet is discarded.
 enum drop_reason {
 	DROP_REASON_NONE, // it is not: a whole TCP segment
 	DROP_REASON_PROTOCOL,
 	DROP_REASON_EXTENSIONS, // more IPv6 extension headers than are followed
 	DROP_REASON_FRAGMENT,
-	DROP_REASON_TRUNCATED,
+	DROP_REASON_TRUNCATED, // or with a header that contradicts itself
 	DROP_REASONS,
 };
 

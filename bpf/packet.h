@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// From a socket buffer to a TCP segment: link-layer tags, IPv4 with options, IPv6 with extension headers. Made for a
-// filter on a SOCK_DGRAM packet socket, which starts at the network header whatever the link layer is.
+// From a socket buffer to a TCP segment: link-layer tags, IPv4 with options, IPv6 with extension headers.
+// Made for a filter on a SOCK_DGRAM packet socket, which starts at the network header whatever the link layer
+// is.
 #ifndef PROBELAB_PACKET_H
 #define PROBELAB_PACKET_H
 
@@ -123,8 +124,8 @@ static __always_inline int packet_is_extension(__u8 next)
 	       next == IPPROTO_FRAGMENT || next == IPPROTO_AH;
 }
 
-// Passes over IPv6 extension headers: `next` becomes the protocol behind them, or stays an extension's when there are
-// more than are followed. Of a fragment that is not whole only the protocol can be told.
+// Passes over IPv6 extension headers: `next` becomes the protocol behind them, or stays an extension's when
+// there are more than are followed. Of a fragment that is not whole only the protocol can be told.
 static __always_inline int packet_follow_extensions(struct __sk_buff *skb, __u32 *offset, __u8 *next)
 {
 	__u32 i;
@@ -179,8 +180,8 @@ static __always_inline int packet_parse_ipv6(struct __sk_buff *skb, struct packe
 	return packet_parse_tcp(skb, packet, offset, end);
 }
 
-// Passes over tags that stand between the link layer and what it carries, and gives the latter's protocol. Returns its
-// offset, or -1 when a tag is not whole.
+// Passes over tags that stand between the link layer and what it carries, and gives the latter's protocol.
+// Returns its offset, or -1 when a tag is not whole.
 static __always_inline int packet_skip_tags(struct __sk_buff *skb, __u32 *protocol)
 {
 	__u32 offset = 0, i;

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 use probe::{Failure, Probe, accounting::Hits, metrics::Families};
 
 use entry::Entry;
-use kernel::{Count, Kernel, ReadError};
+use kernel::{AttachError, Count, Kernel, ReadError};
 use list_file::{Entries, ListError, ListFile};
 pub use spec::{Control, Spec};
 use table::{Kind, Table, TableError};
@@ -110,6 +110,14 @@ impl Blocklist {
             blocklist.put_in_force(&Entries::new(), monotonic_ns())?;
         }
         Ok(blocklist)
+    }
+
+    /// Has the list decide about the interface's frames from now on.
+    ///
+    /// # Errors
+    /// When the interface has a program already, or its driver knows no XDP.
+    pub fn attach(&mut self) -> Result<(), AttachError> {
+        self.kernel.attach()
     }
 
     /// The kernel half.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `CAP_BPF` | creating maps, loading programs | only where the kernel wants it for map reads (before 5.19 with `kernel.unprivileged_bpf_disabled`) |
 //! | `CAP_PERFMON` | tracepoints, kprobes and uprobes; reading the kernel's structures, such as receive stamps; loading without the costlier code for unprivileged programs | no |
+//! | `CAP_NET_ADMIN` | hanging an XDP program on an interface | no |
 //! | `CAP_NET_RAW` | the packet socket | no |
 //! | `CAP_SYS_ADMIN` | turning program statistics on; all of the above before 5.8 | no |
 //! | `CAP_SYS_RESOURCE` | raising `RLIMIT_MEMLOCK` before 5.11 | no |

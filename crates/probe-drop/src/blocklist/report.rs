@@ -9,7 +9,7 @@ use probe::{
 use super::{
     Reading,
     kernel::{Config, Count},
-    types::{BLOCKLIST_VERDICTS, VERDICT_NAMES},
+    types::{self, VERDICT_NAMES},
 };
 
 const PROBE: &str = "blocklist";
@@ -25,23 +25,25 @@ enum Fate {
 }
 
 /// What becomes of a frame, and why, by `enum blocklist_verdict`.
-const FATES: [(Fate, &str); BLOCKLIST_VERDICTS as usize] = [
-    (Fate::Drop, "entry"),
-    (Fate::Tx, "entry"),
-    (Fate::Drop, "tx_group"),
-    (Fate::Pass, "entry"),
-    (Fate::Pass, "shadow"),
-    (Fate::Pass, "no_match"),
-    (Fate::Pass, "expired"),
-    (Fate::Pass, "arp"),
-    (Fate::Pass, "neighbour_discovery"),
-    (Fate::Pass, "not_ip"),
-    (Fate::AsUnreadable, "truncated"),
-    (Fate::AsUnreadable, "malformed"),
-    (Fate::AsDeepTags, "tags"),
-    (Fate::Pass, "too_many_expired"),
-    (Fate::Pass, "internal"),
-];
+fn fate(verdict: u32) -> (Fate, &'static str) {
+    match verdict {
+        types::BLOCKLIST_RECORDED_DROP => (Fate::Drop, "entry"),
+        types::BLOCKLIST_RECORDED_TX => (Fate::Tx, "entry"),
+        types::BLOCKLIST_RECORDED_TX_GROUP => (Fate::Drop, "tx_group"),
+        types::BLOCKLIST_RECORDED_PASS => (Fate::Pass, "entry"),
+        types::BLOCKLIST_RECORDED_SHADOW => (Fate::Pass, "shadow"),
+        types::BLOCKLIST_FILTERED_NO_MATCH => (Fate::Pass, "no_match"),
+        types::BLOCKLIST_FILTERED_EXPIRED => (Fate::Pass, "expired"),
+        types::BLOCKLIST_FILTERED_ARP => (Fate::Pass, "arp"),
+        types::BLOCKLIST_FILTERED_NEIGHBOUR_DISCOVERY => (Fate::Pass, "neighbour_discovery"),
+        types::BLOCKLIST_FILTERED_NOT_IP => (Fate::Pass, "not_ip"),
+        types::BLOCKLIST_FILTERED_TRUNCATED => (Fate::AsUnreadable, "truncated"),
+        types::BLOCKLIST_FILTERED_MALFORMED => (Fate::AsUnreadable, "malformed"),
+        types::BLOCKLIST_FILTERED_TAGS => (Fate::AsDeepTags, "tags"),
+        types::BLOCKLIST_LOST_EXPIRED => (Fate::Pass, "too_many_expired"),
+        _ => (Fate::Pass, "internal"),
+    }
+}
 
 impl Fate {
     fn name(self, config: &Config) -> &'static str {
@@ -67,7 +69,8 @@ fn hook(config: &Config) -> String {
 /// Adds one blocklist's reading to the families of a scrape.
 pub(super) fn add(families: &mut Families, config: &Config, proven: bool, reading: &Reading) {
     let interface = config.interface.name.as_str();
-    for ((fate, reason), count) in FATES.iter().zip(&reading.verdicts) {
+    for (verdict, count) in (0..).zip(&reading.verdicts) {
+        let (fate, reason) = fate(verdict);
         let labels = labels([
             ("interface", interface),
             ("verdict", fate.name(config)),
@@ -186,5 +189,23 @@ fn add_list(families: &mut Families, config: &Config, reading: &Reading) {
     }
     for (map, entries) in per_map {
         add_map(families, PROBE, map, entries, u64::from(config.max_entries));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_verdicts_have_the_same_words() {
+        let words: BTreeSet<_> = (0..types::BLOCKLIST_VERDICTS)
+            .map(|verdict| {
+                let (fate, reason) = fate(verdict);
+                (format!("{fate:?}"), reason)
+            })
+            .collect();
+        assert_eq!(words.len(), types::BLOCKLIST_VERDICTS as usize);
     }
 }

@@ -187,7 +187,7 @@ impl probe::Spec for Spec {
         let file = self.list_file.as_deref().map(ListFile::new);
         let mut blocklist = Blocklist::new(kernel, self.entries()?, self.shadow, file)?;
         blocklist.check_interval = Duration::from_secs(self.check_seconds.into());
-        blocklist.kernel.attach()?;
+        blocklist.attach()?;
         Ok(Box::new(blocklist))
     }
 }

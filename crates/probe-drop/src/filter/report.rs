@@ -2,7 +2,7 @@
 
 use probe::{
     accounting::{add_attached, add_hits},
-    metrics::{Families, Value, labels},
+    metrics::{Families, Labels, Value, labels},
 };
 
 use super::{
@@ -73,7 +73,7 @@ pub(super) fn add(families: &mut Families, interface: &str, proven: bool, readin
     families.add(
         "probelab_socket_drops",
         "Packets a probe's packet socket dropped. It queues none, so anything but 0 is a defect.",
-        probe::metrics::Labels::new(),
+        Labels::new(),
         Value::Counter(reading.socket_drops),
     );
     add_hits(families, PROBE, &VERDICT_NAMES, &reading.hits);

@@ -1,0 +1,148 @@
+//! Both probes on a loopback interface of its own, in a network namespace of its own: attached, proven, silent again
+//! when dropped. Skips, and says so, where that may not be done.
+
+#![allow(clippy::unwrap_used, reason = "a test may end at once")]
+
+use std::{io::ErrorKind, net::UdpSocket, process::Command, time::Duration};
+
+use nix::sched::{CloneFlags, unshare};
+use probe::{
+    Probe,
+    interface::Interface,
+    loader::{Loader, XdpMode},
+};
+use probe_drop::{
+    blocklist::{
+        Blocklist,
+        entry::{Action, Entry},
+        kernel::{AttachError, Config, Kernel},
+        list_file::Entries,
+    },
+    filter::{Filter, PROTOCOL_NAMES, REASON_NAMES},
+};
+
+/// Puts this thread, and what it starts, into a namespace with nothing but a loopback interface.
+fn alone() -> bool {
+    if let Err(error) = unshare(CloneFlags::CLONE_NEWNET) {
+        eprintln!("SKIPPED: no network namespace: {error}");
+        return false;
+    }
+    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+    let is_up = up.is_ok_and(|status| status.success());
+    if !is_up {
+        eprintln!("SKIPPED: cannot bring a loopback interface up");
+    }
+    is_up
+}
+
+fn kernel(loader: Loader) -> Kernel {
+    let config = Config {
+        interface: Interface::by_name("lo").unwrap(),
+        mode: XdpMode::Generic,
+        destination: false,
+        match_neighbours: false,
+        drop_unreadable: false,
+        drop_deep_tags: false,
+        jumbo: false,
+        max_entries: 8,
+        control: None,
+    };
+    Kernel::load(loader, config).unwrap()
+}
+
+/// How many of ten datagrams arrive.
+fn ten_datagrams(receiver: &UdpSocket) -> usize {
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    for _ in 0..10 {
+        sender.send_to(b"x", receiver.local_addr().unwrap()).unwrap();
+    }
+    let mut arrived = 0;
+    while arrived < 10 {
+        match receiver.recv(&mut [0; 8]) {
+            Ok(_) => arrived += 1,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    arrived
+}
+
+#[test]
+fn what_is_attached_decides_and_what_is_dropped_lets_everything_pass() {
+    if !alone() {
+        return;
+    }
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for loader in Loader::ALL {
+        let prefix = "127.0.0.0/8".parse().unwrap();
+        let entry = Entry {
+            prefix,
+            action: Action::Drop,
+            shadow: false,
+            ttl_seconds: None,
+        };
+        let entries = Entries::from([(prefix, entry)]);
+        assert_eq!(ten_datagrams(&receiver), 10);
+        let mut blocklist = Blocklist::new(kernel(loader), entries, false, None).unwrap();
+        assert_eq!(ten_datagrams(&receiver), 10, "loaded is not attached");
+        assert!(
+            blocklist.prove().is_err(),
+            "what is not attached cannot be proven"
+        );
+        blocklist.attach().unwrap();
+        blocklist.prove().unwrap();
+        assert_eq!(ten_datagrams(&receiver), 0);
+        let reading = blocklist.read().unwrap();
+        assert_eq!(reading.in_force[0].1.packets, 10);
+        assert_eq!(
+            reading.verdicts.iter().map(|count| count.packets).sum::<u64>(),
+            10
+        );
+        assert_eq!(reading.hits.unaccounted, 0);
+
+        // A second one does not take its place, and says who has it.
+        for other in Loader::ALL {
+            let mut second = Blocklist::new(kernel(other), Entries::new(), false, None).unwrap();
+            let error = second.attach().unwrap_err();
+            assert!(matches!(error, AttachError::Occupied { .. }), "{error}");
+            assert!(error.to_string().contains("(\"blocklist\")"), "{error}");
+        }
+        assert_eq!(ten_datagrams(&receiver), 0);
+        drop(blocklist);
+        assert_eq!(ten_datagrams(&receiver), 10);
+    }
+}
+
+#[test]
+fn the_filter_counts_what_arrives_and_takes_nothing_away() {
+    if !alone() {
+        return;
+    }
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for loader in Loader::ALL {
+        let mut filter = Filter::attach(loader, Interface::by_name("lo").unwrap(), None).unwrap();
+        filter.prove().unwrap();
+        assert_eq!(ten_datagrams(&receiver), 10);
+        let reading = filter.read().unwrap();
+        let counted: Vec<_> = reading
+            .counted
+            .iter()
+            .map(|counted| {
+                let names = (PROTOCOL_NAMES[counted.protocol], REASON_NAMES[counted.reason]);
+                (names, counted.packets, counted.bytes)
+            })
+            .collect();
+        // The second is the frame of the proof.
+        assert_eq!(
+            counted,
+            [
+                (("udp", "protocol"), 10, 10 * (20 + 8 + 1)),
+                (("not_ip", "protocol"), 1, 46)
+            ]
+        );
+        assert_eq!((reading.hits.unaccounted, reading.socket_drops), (0, 0));
+    }
+}
