@@ -73,7 +73,7 @@ class Client:
         self.attempts[-1] = self.attempts[-1]._replace(
             retransmits=retransmits(one), local_port=one.getsockname()[1])
 
-    def nonblocking(self, family, address, syns=None):
+    def nonblocking(self, family, address, syns=None, meanwhile=None):
         """Asks twice, as a program does that was told "in progress"."""
         with self.open(family) as one:
             one.setblocking(False)
@@ -83,6 +83,8 @@ class Client:
             first = one.connect_ex((address, PORT))
             second = one.connect_ex((address, PORT))
             assert (first, second) == (errno.EINPROGRESS, errno.EALREADY), (first, second)
+            if meanwhile:
+                meanwhile()
             poll = select.poll()
             poll.register(one, select.POLLOUT)
             poll.poll()
@@ -155,6 +157,16 @@ def retransmits(one):
     return struct.unpack_from("=I", info, TCPI_TOTAL_RETRANS)[0]
 
 
+def mended(client, after_seconds):
+    """The first SYN is lost for sure, and the link whole after a while. SYNs go out at 0 s, 1 s and 2 s or later."""
+    def mend():
+        time.sleep(after_seconds)
+        client.link("delay 5ms loss 0%", 0.005)
+
+    client.link("delay 5ms loss 100%", 0.005)
+    client.nonblocking("ipv4", SERVER["ipv4"], meanwhile=mend)
+
+
 def tc(arguments):
     subprocess.run(["tc", *arguments.split()], check=True)
 
@@ -184,7 +196,8 @@ def connect_in_every_way(client):
     client.to_itself()
     client.fast_open(0)
     client.fast_open(0.3)
-    # A lost SYN is sent again after a second.
+    mended(client, 0.5)
+    mended(client, 1.5)
     client.link("delay 5ms loss 10%", 0.005)
     for _ in range(40):
         client.blocking("ipv4", SERVER["ipv4"])
