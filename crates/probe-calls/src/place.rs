@@ -129,7 +129,8 @@ pub(crate) fn find(function: &Function) -> Result<Place, AttachError> {
                 path: path.clone(),
                 source,
             };
-            let file = path.canonicalize().map_err(unusable)?;
+            // Links are left to the kernel: what /proc/PID/root leads to has no other path here.
+            let file = std::path::absolute(path).map_err(unusable)?;
             let location = symbol::find(&file, debug_file.as_deref(), symbol)?;
             tracing::info!(
                 "{symbol} of {} begins at {:#x} of the file, says {}",

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may end at once")]
 
 use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
@@ -223,12 +225,67 @@ fn a_program_that_was_replaced_is_no_longer_attached() {
         probe.prove().unwrap();
         let running = start(program, 3, 1);
         assert_eq!(sum(&scrape(probe.as_mut()), &["probelab_attached{"]), 1);
+        end(running);
         let other = program.with_extension("new");
         std::fs::copy(program, &other).unwrap();
         std::fs::rename(&other, program).unwrap();
         let text = scrape(probe.as_mut());
         assert_eq!(sum(&text, &["probelab_attached{"]), 0, "{text}");
         assert_eq!(sum(&text, &["area_calculations_total{"]), 3);
-        end(running);
+    });
+}
+
+#[test]
+fn a_link_that_leads_elsewhere_is_no_longer_attached() {
+    each_loader(|loader, program| {
+        let (link, other) = (program.with_extension("link"), program.with_extension("other"));
+        std::fs::copy(program, &other).unwrap();
+        symlink(program, &link).unwrap();
+        let Some(mut probe) = attach(&spec(&link), loader) else {
+            return;
+        };
+        probe.prove().unwrap();
+        assert_eq!(sum(&scrape(probe.as_mut()), &["probelab_attached{"]), 1);
+        std::fs::remove_file(&link).unwrap();
+        symlink(&other, &link).unwrap();
+        assert_eq!(sum(&scrape(probe.as_mut()), &["probelab_attached{"]), 0);
+    });
+}
+
+/// A shell in a mount namespace of its own, where the program lies on a file system that nobody else sees.
+const CONTAINER: &str = "set -e; mkdir -p inner; mount -t tmpfs none inner; cp caller inner; echo ready; read go; \
+                         inner/caller 6 2 </dev/null; echo done; read go";
+
+#[test]
+fn a_program_in_another_mount_namespace_is_found_through_its_process() {
+    each_loader(|loader, program| {
+        let folder = program.parent().unwrap();
+        let mut container = Command::new("unshare")
+            .args(["--mount", "sh", "-c", CONTAINER])
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut words = BufReader::new(container.stdout.take().unwrap()).lines();
+        let is_ready = words.next().is_some_and(|word| word.unwrap() == "ready");
+        let path = format!("/proc/{}/root{}/inner/caller", container.id(), folder.display());
+        assert!(!folder.join("inner/caller").exists());
+        let attached = if is_ready {
+            attach(&spec(Path::new(&path)), loader)
+        } else {
+            None
+        };
+        if let Some(mut probe) = attached {
+            probe.prove().unwrap();
+            container.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+            assert_eq!(words.next().unwrap().unwrap(), "done");
+            let text = scrape(probe.as_mut());
+            assert_eq!(sum(&text, &["area_calculations_total{"]), 12, "{text}");
+            assert_eq!(sum(&text, &["probelab_attached{"]), 1);
+        } else {
+            eprintln!("SKIPPED: no mount namespace, or no BPF");
+        }
+        end(container);
     });
 }

@@ -26,8 +26,16 @@ fn candidates(program: &Path, image: &Image<'_>) -> Vec<PathBuf> {
         let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
         paths.push(Path::new(FOLDER).join(format!(".build-id/{first:02x}/{rest}.debug")));
     }
-    if let (Some((name, _)), Some(folder)) = (image.debug_link, program.parent()) {
-        let name = Path::new(OsStr::from_bytes(name));
+    let Some((name, _)) = image.debug_link else {
+        return paths;
+    };
+    let name = Path::new(OsStr::from_bytes(name));
+    // Beside the path as it was given, and beside what it is a link to.
+    let real = program.canonicalize().ok();
+    for folder in [Some(program), real.as_deref()].into_iter().flatten() {
+        let Some(folder) = folder.parent() else {
+            continue;
+        };
         paths.push(folder.join(name));
         paths.push(folder.join(".debug").join(name));
         let below = folder.strip_prefix("/").unwrap_or(folder);
