@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// Latency and outcome of every TCP connection attempt of this machine, from the one tracepoint that every change of a
-// socket's state passes. An attempt begins when its socket goes from CLOSE to SYN_SENT, which connect(2) does in the
-// caller's context, and ends when it leaves SYN_SENT (or SYN_RECV, when both sides' SYNs crossed). The end mostly runs
-// in a softirq on top of an unrelated process: nothing about the current process is read there.
+// Latency and outcome of every TCP connection attempt of this machine, from the one tracepoint that every
+// change of a socket's state passes. An attempt begins when its socket goes from CLOSE to SYN_SENT, which
+// connect(2) does in the caller's context, and ends when it leaves SYN_SENT (or SYN_RECV, when both sides'
+// SYNs crossed). The end mostly runs in a softirq on top of an unrelated process: nothing about the current
+// process is read there.
 //
-// The kernel sets sk_err before it closes a socket for an error (tcp_reset, tcp_write_err, tcp_v4_err, tcp_v6_err;
-// tcp_done_with_error since 6.10) and leaves it at zero when this side gives up.
+// The kernel sets sk_err before it closes a socket for an error (tcp_reset, tcp_write_err, tcp_v4_err,
+// tcp_v6_err; tcp_done_with_error since 6.10) and leaves it at zero when this side gives up.
 //
 // Needs nothing newer than Linux 5.10.
 #include <linux/bpf.h>
@@ -192,8 +193,8 @@ static __always_inline int begin(struct sock *sk, struct connect_counters *count
 	return error ? CONNECT_LOST_MAP_FULL : CONNECT_RECORDED_START;
 }
 
-// With TCP_FASTOPEN_CONNECT and a cookie at hand, connect(2) only pretends: the SYN goes out with the first data. The
-// kernel's own measure of the one round trip is then the time from SYN to answer.
+// With TCP_FASTOPEN_CONNECT and a cookie at hand, connect(2) only pretends: the SYN goes out with the first
+// data. The kernel's own measure of the one round trip is then the time from SYN to answer.
 static __always_inline __u64 duration(struct connect_attempt *attempt, struct tcp_sock *tp, __u64 now_ns)
 {
 	if (attempt->fastopen && BPF_CORE_READ_BITFIELD(tp, syn_data) && tp->srtt_us)
@@ -249,7 +250,8 @@ static __always_inline int end(struct sock *sk, int old_state, int new_state, st
 	retransmits = tp->total_retrans;
 	series.cgroup = attempt.cgroup;
 	series.family = family(sk);
-	series.outcome = new_state == BPF_TCP_ESTABLISHED ? CONNECT_SUCCESS : failure(sk->sk_err, tp->segs_out);
+	series.outcome = new_state == BPF_TCP_ESTABLISHED ? CONNECT_SUCCESS
+							  : failure(sk->sk_err, tp->segs_out);
 	series.retransmits = retransmits < CONNECT_RETRANSMIT_CLASSES ? retransmits
 								      : CONNECT_RETRANSMIT_CLASSES - 1;
 	duration_ns = duration(&attempt, tp, now_ns);
@@ -259,7 +261,8 @@ static __always_inline int end(struct sock *sk, int old_state, int new_state, st
 	return verdict;
 }
 
-static __always_inline int handle(struct sock *sk, int old_state, int new_state, struct connect_counters *count)
+static __always_inline int handle(struct sock *sk, int old_state, int new_state,
+				  struct connect_counters *count)
 {
 	// MPTCP, SCTP and DCCP report their states here, too. A subflow of MPTCP is a TCP socket.
 	if (sk->sk_protocol != IPPROTO_TCP)

@@ -45,7 +45,8 @@ enum connect_verdict {
 	CONNECT_VERDICTS,
 };
 
-// An attempt that has not ended. Who began it is known only here: the end runs in whatever process was interrupted.
+// An attempt that has not ended. Who began it is known only here: the end runs in whatever process was
+// interrupted.
 struct connect_attempt {
 	__u64 start_ns;
 	__u64 cgroup; // 0 when not asked for

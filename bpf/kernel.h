@@ -11,7 +11,8 @@ struct sk_buff {
 	__s64 tstamp;
 } __attribute__((preserve_access_index));
 
-// An IPv6 address (include/uapi/linux/in6.h). The suffix keeps it apart from the type of the same name in <linux/in6.h>.
+// An IPv6 address (include/uapi/linux/in6.h). The suffix keeps it apart from the type of the same name in
+// <linux/in6.h>.
 struct in6_addr___kernel {
 	union {
 		__be32 u6_addr32[4];
@@ -31,8 +32,8 @@ typedef struct {
 	struct net *net;
 } __attribute__((preserve_access_index)) possible_net_t;
 
-// What every kind of socket has (include/net/sock.h). Addresses and the remote port in network byte order; the local
-// ones are "rcv_saddr".
+// What every kind of socket has (include/net/sock.h). Addresses and the remote port in network byte order;
+// the local ones are "rcv_saddr".
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -44,14 +45,16 @@ struct sock_common {
 	struct in6_addr___kernel skc_v6_rcv_saddr;
 } __attribute__((preserve_access_index));
 
-// A full socket (include/net/sock.h). The protocol is a field of its own since 5.6 (bf9765145b85), before a bit-field.
+// A full socket (include/net/sock.h). The protocol is a field of its own since 5.6 (bf9765145b85), before a
+// bit-field.
 struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol;
 	int sk_err;
 } __attribute__((preserve_access_index));
 
-// include/net/inet_sock.h. The local port in network byte order; it stays when a closing socket gives the port back.
+// include/net/inet_sock.h. The local port in network byte order; it stays when a closing socket gives the
+// port back.
 struct inet_sock {
 	__be16 inet_sport;
 } __attribute__((preserve_access_index));
@@ -61,8 +64,8 @@ struct inet_connection_sock {
 	struct inet_sock icsk_inet;
 } __attribute__((preserve_access_index));
 
-// A TCP socket (include/linux/tcp.h). Both counters start at zero with each connect(2) since 5.6 (784f8344de75,
-// c13c48c00a6b).
+// A TCP socket (include/linux/tcp.h). Both counters start at zero with each connect(2) since 5.6
+// (784f8344de75, c13c48c00a6b).
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 segs_out;      // segments sent
