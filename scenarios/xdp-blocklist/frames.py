@@ -8,6 +8,7 @@ import collections
 import ctypes
 import os
 import platform
+import resource
 import socket
 import struct
 import time
@@ -73,6 +74,8 @@ def attach_passing_program(interface):
 
     A veth device takes frames that its other end bounces (XDP_TX) only while it polls, as it does with a program.
     """
+    # Before Linux 5.11 a program is charged against this limit, and its default is used up by the daemon's maps.
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     number = {"x86_64": 321, "aarch64": 280}[platform.machine()]
     libc = ctypes.CDLL(None, use_errno=True)
 
