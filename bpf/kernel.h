@@ -43,7 +43,6 @@ struct sched_entity {
 struct task_struct {
 	unsigned int __state;
 	unsigned int flags;
-	int on_cpu;
 	struct sched_entity se;
 	int pid;
 	struct css_set *cgroups;
