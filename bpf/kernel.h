@@ -117,7 +117,6 @@ struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state;
 	unsigned int flags;
-	int on_cpu;
 	struct sched_entity se;
 	int pid;
 	struct css_set *cgroups;

@@ -37,6 +37,14 @@ struct {
 	__type(value, struct runq_counters);
 } counters SEC(".maps");
 
+// When all programs were attached; 0 until then. What one of them alone saw would be half a wait.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} attached_ns SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -46,17 +54,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, 512);
-	__type(key, __u64);
-	__type(value, struct runq_waits);
-} cgroups SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 1024);
-	__type(key, struct runq_pair);
-	__type(value, struct runq_preemptions);
-} pairs SEC(".maps");
+	__type(key, struct runq_series);
+	__type(value, struct runq_waits);
+} waits SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -86,12 +87,20 @@ static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
 
 static __always_inline int bucket(__u64 wait_ns)
 {
-	int i;
+	int i = 0;
 
+	// Most waits are short, most long ones very long: one look at the middle saves half of the others.
+	if (wait_ns <= runq_bounds_ns[RUNQ_BOUNDS / 2]) {
 #pragma unroll
-	for (i = 0; i < RUNQ_BOUNDS; i++)
-		if (wait_ns <= runq_bounds_ns[i])
-			break;
+		for (i = 0; i < RUNQ_BOUNDS / 2; i++)
+			if (wait_ns <= runq_bounds_ns[i])
+				break;
+	} else {
+#pragma unroll
+		for (i = RUNQ_BOUNDS / 2 + 1; i < RUNQ_BOUNDS; i++)
+			if (wait_ns <= runq_bounds_ns[i])
+				break;
+	}
 #ifdef MUTANT_BUCKET
 	// The bucket's lower bound taken for its upper one.
 	if (i > 0)
@@ -111,14 +120,14 @@ static __always_inline int add_task(struct runq_counters *count, __u64 key, stru
 	return 0;
 }
 
-// A task is queued because it was woken or created.
+// A task is queued because it was woken or created. A stamp that is there already is overwritten, with one exception: a
+// task that lost the CPU on its way to sleep is still queued. (A task may also be woken while it has the CPU; the stamp
+// is then overwritten when it leaves the CPU while it could go on, or else by its next wakeup.)
 static __always_inline int start(struct runq_counters *count, struct task_struct *task, void *context)
 {
 	__u64 key = (__u64)task;
 	struct runq_task *known;
 
-	if (task->on_cpu)
-		return RUNQ_FILTERED_RUNNING;
 #ifdef MUTANT_RAW_CAST
 	// The hook's arguments taken for the task itself: what is read lies somewhere on the stack.
 	key = BPF_CORE_READ((struct task_struct *)context, pid);
@@ -132,6 +141,7 @@ static __always_inline int start(struct runq_counters *count, struct task_struct
 	if (known->queued_ns && known->going_to_sleep)
 		return RUNQ_FILTERED_STILL_QUEUED;
 	known->queued_ns = bpf_ktime_get_ns();
+	known->culprit = 0;
 	known->class = RUNQ_NOT_PREEMPTED;
 	known->going_to_sleep = 0;
 	return RUNQ_RECORDED_START;
@@ -209,47 +219,51 @@ static __always_inline void leave(struct runq_counters *count, _Bool preempted, 
 		count->tasks_removed++;
 }
 
-static __always_inline struct runq_waits *waits_of(__u64 cgroup)
+static __always_inline struct runq_waits *waits_of(struct runq_series *series)
 {
-	struct runq_waits *waits = bpf_map_lookup_elem(&cgroups, &cgroup);
+	struct runq_waits *known = bpf_map_lookup_elem(&waits, series);
 
-	if (!waits) {
+	if (!known) {
 		struct runq_waits fresh = {};
 
-		bpf_map_update_elem(&cgroups, &cgroup, &fresh, BPF_NOEXIST);
-		waits = bpf_map_lookup_elem(&cgroups, &cgroup);
+		bpf_map_update_elem(&waits, series, &fresh, BPF_NOEXIST);
+		known = bpf_map_lookup_elem(&waits, series);
 	}
-	return waits;
+	return known;
 }
 
-// A wait ended of which only that is known. Until the first task found no room, a task without an entry must have been
-// queued since before the probe was attached; it gets an entry now, so that this can be said of it once only.
-static __always_inline int unmeasured(struct runq_counters *count, __u64 key, struct runq_task *known,
-				      struct runq_waits *waits)
+// A wait that finds no room beside its culprit is still one of its control group.
+static __always_inline struct runq_waits *waits_without_culprit(struct runq_counters *count,
+								struct runq_series *series)
+{
+	if (series->class == RUNQ_NOT_PREEMPTED)
+		return 0;
+	count->culprits_lost++;
+	series->culprit = 0;
+	series->class = RUNQ_NOT_PREEMPTED;
+	return waits_of(series);
+}
+
+// A wait ended of which only that is known.
+static __always_inline int unmeasured(__u64 cgroup, int reason)
+{
+	struct runq_series series = {.victim = cgroup};
+	struct runq_waits *known = waits_of(&series);
+
+	if (known)
+		known->unmeasured++;
+	return reason;
+}
+
+// Until the first task found no room, a task without an entry must have been queued since before the probe was
+// attached; it gets an entry now, so that this can be said of it once only.
+static __always_inline int without_start(struct runq_counters *count, __u64 key, struct runq_task *known, __u64 cgroup)
 {
 	struct runq_task fresh = {};
 
 	if (!known && !runq_tasks_were_full && add_task(count, key, &fresh) == 0)
 		return RUNQ_FILTERED_QUEUED_BEFORE_ATTACH;
-	if (waits)
-		waits->unmeasured++;
-	return RUNQ_LOST_NO_START;
-}
-
-static __always_inline void blame(struct runq_counters *count, struct runq_task *task, __u64 cgroup, __u64 wait_ns)
-{
-	struct runq_pair pair = {.victim = cgroup, .culprit = task->culprit, .class = task->class};
-	struct runq_preemptions *known = bpf_map_lookup_elem(&pairs, &pair);
-
-	if (!known) {
-		struct runq_preemptions fresh = {.count = 1, .waited_ns = wait_ns};
-
-		if (bpf_map_update_elem(&pairs, &pair, &fresh, BPF_NOEXIST))
-			count->pairs_lost++;
-		return;
-	}
-	known->count++;
-	known->waited_ns += wait_ns;
+	return unmeasured(cgroup, RUNQ_LOST_NO_START);
 }
 
 static __always_inline void report(struct runq_counters *count, struct task_struct *task, __u64 cgroup, __u64 wait_ns,
@@ -273,40 +287,58 @@ static __always_inline void report(struct runq_counters *count, struct task_stru
 	bpf_ringbuf_submit(event, used > size / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void record(struct runq_waits *waits, __u64 wait_ns)
+static __always_inline void record(struct runq_waits *of_series, __u64 wait_ns)
 {
-	waits->buckets[bucket(wait_ns)]++;
-	waits->sum_ns += wait_ns;
-	if (wait_ns > waits->longest_ns)
-		waits->longest_ns = wait_ns;
-	if (~wait_ns > waits->shortest_flipped_ns)
-		waits->shortest_flipped_ns = ~wait_ns;
+	of_series->buckets[bucket(wait_ns)]++;
+	of_series->sum_ns += wait_ns;
+	if (wait_ns > of_series->longest_ns)
+		of_series->longest_ns = wait_ns;
+	if (~wait_ns > of_series->shortest_flipped_ns)
+		of_series->shortest_flipped_ns = ~wait_ns;
 }
 
 // A task gets the CPU: its wait ends.
-static __always_inline int arrive(struct runq_counters *count, struct task_struct *next, __u64 now_ns)
+static __always_inline int arrive(struct runq_counters *count, struct task_struct *next, __u64 begin_ns, __u64 now_ns)
 {
-	__u64 key = (__u64)next, cgroup = cgroup_of(next)->kn->id, wait_ns;
+	__u64 key = (__u64)next, cgroup = cgroup_of(next)->kn->id, queued_ns, wait_ns;
 	struct runq_task *known = bpf_map_lookup_elem(&tasks, &key);
-	struct runq_waits *waits = waits_of(cgroup);
+	struct runq_series series = {.victim = cgroup};
+	struct runq_waits *of_series;
 
 	if (!known || !known->queued_ns)
-		return unmeasured(count, key, known, waits);
-	wait_ns = now_ns - known->queued_ns;
+		return without_start(count, key, known, cgroup);
+	queued_ns = known->queued_ns;
 	known->queued_ns = 0;
-	if ((__s64)wait_ns < 0) {
-		if (waits)
-			waits->unmeasured++;
-		return RUNQ_LOST_CLOCK_BACKWARDS;
-	}
-	if (known->class)
-		blame(count, known, cgroup, wait_ns);
-	if (!waits)
-		return RUNQ_LOST_CGROUPS_FULL;
-	record(waits, wait_ns);
+	if (queued_ns < begin_ns)
+		return RUNQ_FILTERED_QUEUED_BEFORE_ATTACH;
+	wait_ns = now_ns - queued_ns;
+	if ((__s64)wait_ns < 0)
+		return unmeasured(cgroup, RUNQ_LOST_CLOCK_BACKWARDS);
+	series.culprit = known->culprit;
+	series.class = known->class;
+	of_series = waits_of(&series);
+	if (!of_series)
+		of_series = waits_without_culprit(count, &series);
+	if (!of_series)
+		return RUNQ_LOST_SERIES_FULL;
+	record(of_series, wait_ns);
 	if (runq_event_min_ns && wait_ns >= runq_event_min_ns)
 		report(count, next, cgroup, wait_ns, now_ns);
 	return RUNQ_RECORDED_WAIT;
+}
+
+static __always_inline int exchange(struct runq_counters *count, _Bool preempted, struct task_struct *prev,
+				    struct task_struct *next)
+{
+	__u32 zero = 0;
+	__u64 *begin_ns = bpf_map_lookup_elem(&attached_ns, &zero), now_ns;
+
+	if (!begin_ns || !*begin_ns)
+		return RUNQ_FILTERED_ATTACHING;
+	now_ns = bpf_ktime_get_ns();
+	if (is_somebody(prev))
+		leave(count, preempted, prev, next, now_ns);
+	return is_somebody(next) ? arrive(count, next, *begin_ns, now_ns) : RUNQ_FILTERED_IDLE;
 }
 
 SEC("tp_btf/sched_wakeup")
@@ -333,16 +365,8 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(runq_switch, _Bool preempted, struct task_struct *prev, struct task_struct *next)
 {
 	struct runq_counters *count = this_counters();
-	int verdict = RUNQ_FILTERED_IDLE;
-	__u64 now_ns;
 
-	if (!count)
-		return 0;
-	now_ns = bpf_ktime_get_ns();
-	if (is_somebody(prev))
-		leave(count, preempted, prev, next, now_ns);
-	if (is_somebody(next))
-		verdict = arrive(count, next, now_ns);
-	count->verdicts[RUNQ_SWITCH][verdict]++;
+	if (count)
+		count->verdicts[RUNQ_SWITCH][exchange(count, preempted, prev, next)]++;
 	return 0;
 }

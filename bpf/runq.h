@@ -15,14 +15,14 @@ enum runq_program { RUNQ_WAKEUP, RUNQ_WAKEUP_NEW, RUNQ_SWITCH, RUNQ_PROGRAMS };
 enum runq_verdict {
 	RUNQ_RECORDED_START,		    // a task is queued from now on
 	RUNQ_RECORDED_WAIT,		    // a task's wait ended and was charged to its control group
+	RUNQ_FILTERED_ATTACHING,	    // a switch while not all programs are attached
 	RUNQ_FILTERED_IDLE,		    // nobody gets the CPU
-	RUNQ_FILTERED_RUNNING,		    // woken while it had a CPU
 	RUNQ_FILTERED_STILL_QUEUED,	    // woken while it was queued since it lost the CPU
-	RUNQ_FILTERED_QUEUED_BEFORE_ATTACH, // gets the CPU, queued when nobody looked yet
+	RUNQ_FILTERED_QUEUED_BEFORE_ATTACH, // gets the CPU, queued before all were attached
 	RUNQ_LOST_TASKS_FULL,		    // queued, and there is no room to remember since when
 	RUNQ_LOST_NO_START,		    // gets the CPU, not known since when it was queued
 	RUNQ_LOST_CLOCK_BACKWARDS,	    // gets the CPU before it was queued
-	RUNQ_LOST_CGROUPS_FULL,		    // gets the CPU, and there is no room for its control group
+	RUNQ_LOST_SERIES_FULL,		    // gets the CPU, and there is no room for its control group
 	RUNQ_VERDICTS
 };
 
@@ -45,7 +45,15 @@ struct runq_task {
 };
 _Static_assert(sizeof(struct runq_task) == 24, "runq_task");
 
-// The waits of one control group's tasks.
+// Whose waits, and who took the CPU when they began; without a culprit, and class NOT_PREEMPTED, for waits that began
+// with a wakeup.
+struct runq_series {
+	__u64 victim;
+	__u64 culprit;
+	__u64 class;
+};
+_Static_assert(sizeof(struct runq_series) == 24, "runq_series");
+
 struct runq_waits {
 	__u64 buckets[RUNQ_BOUNDS + 1];
 	__u64 sum_ns;
@@ -55,21 +63,6 @@ struct runq_waits {
 };
 _Static_assert(sizeof(struct runq_waits) == (RUNQ_BOUNDS + 5) * 8, "runq_waits");
 
-// Who lost the CPU to whom.
-struct runq_pair {
-	__u64 victim;
-	__u64 culprit;
-	__u64 class;
-};
-_Static_assert(sizeof(struct runq_pair) == 24, "runq_pair");
-
-// How often, and for how long the victims then waited.
-struct runq_preemptions {
-	__u64 count;
-	__u64 waited_ns;
-};
-_Static_assert(sizeof(struct runq_preemptions) == 16, "runq_preemptions");
-
 struct runq_counters {
 	__u64 verdicts[RUNQ_PROGRAMS][RUNQ_VERDICTS];
 	__u64 voluntary;
@@ -77,7 +70,7 @@ struct runq_counters {
 	__u64 tasks_added;
 	__u64 tasks_removed;
 	__u64 requeues_lost; // lost the CPU, and there is no room to remember when
-	__u64 pairs_lost;    // preemptions of pairs for which there is no room
+	__u64 culprits_lost; // waits that were counted without their culprit, for which there is no room
 	__u64 events_lost;   // waits that were to be reported one by one
 };
 _Static_assert(sizeof(struct runq_counters) == (RUNQ_PROGRAMS * RUNQ_VERDICTS + 7) * 8, "runq_counters");

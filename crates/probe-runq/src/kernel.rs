@@ -8,19 +8,17 @@ use std::{
     time::Duration,
 };
 
+use nix::time::{ClockId, clock_gettime};
 use probe::{
     accounting::{Hits, Programs},
     histogram::bound_ns,
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    maps::{Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
 };
 
 use crate::{
     Control,
-    types::{
-        PROGRAMS, RUNQ_PROGRAMS, RUNQ_VERDICTS, runq_counters, runq_event, runq_pair, runq_preemptions,
-        runq_waits,
-    },
+    types::{PROGRAMS, RUNQ_PROGRAMS, RUNQ_VERDICTS, runq_counters, runq_event, runq_series, runq_waits},
     waits::{BOUNDS_SECONDS, Waits},
 };
 
@@ -35,10 +33,8 @@ static WAKEUP_ONLY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ru
 pub struct Config {
     /// Tasks known at the same time.
     pub max_tasks: u32,
-    /// Control groups with waits.
-    pub max_cgroups: u32,
-    /// Pairs of who lost the CPU to whom.
-    pub max_pairs: u32,
+    /// Control groups, and pairs of who lost the CPU to whom, together.
+    pub max_series: u32,
     /// Waits of at least this length are reported one by one; `None`: none are.
     pub event_min_ns: Option<u64>,
     /// Size of the ring buffer for them: a power of two, at least a page.
@@ -47,31 +43,29 @@ pub struct Config {
     pub control: Option<Control>,
 }
 
-/// Preemptions of one pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Preemptions {
-    /// How often.
-    pub count: u64,
-    /// How long the victims waited for the CPU afterwards, in nanoseconds.
-    pub waited_ns: u64,
-}
-
-/// Waits by control group.
-pub type WaitsByCgroup = BTreeMap<u64, Waits>;
-/// Preemptions by victim, culprit and class.
-pub type PreemptionsByPair = BTreeMap<runq_pair, Preemptions>;
+/// Waits by whose they are and who took the CPU.
+pub type WaitsBySeries = BTreeMap<runq_series, Waits>;
 
 /// A reading of all counters.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
-    /// Waits by control group.
-    pub waits: WaitsByCgroup,
-    /// Preemptions by pair.
-    pub preemptions: PreemptionsByPair,
+    /// All waits.
+    pub waits: WaitsBySeries,
     /// Verdicts of all programs together, beside the kernel's own count of runs.
     pub hits: Hits,
     /// All other counters, summed over CPUs; its verdicts are by program.
     pub counters: runq_counters,
+}
+
+/// Why the probe is not in place.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The kernel half could not be loaded or attached.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The kernel half could not be told to begin.
+    #[error("cannot write a BPF map: {0}")]
+    Map(#[from] MapError),
 }
 
 /// Why counters could not be read.
@@ -90,8 +84,7 @@ pub struct RunqProbe {
     object: Object,
     programs: Programs,
     counters: PerCpuArray<runq_counters>,
-    cgroups: PerCpuHash<u64, runq_waits>,
-    pairs: PerCpuHash<runq_pair, runq_preemptions>,
+    waits: PerCpuHash<runq_series, runq_waits>,
     events: RingBuffer,
     _links: Vec<Link>,
 }
@@ -112,20 +105,24 @@ fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
     }
 }
 
+/// The clock of `bpf_ktime_get_ns`. It exists on every Linux; 1 would only let the first waits be too long.
+fn monotonic_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(1, |now| Duration::from(now).as_nanos() as u64)
+}
+
 impl RunqProbe {
-    /// Loads the kernel half and attaches it. Wakeups first: a switch is then never seen without the wakeup before it.
+    /// Loads the kernel half, attaches all of it, and lets it begin.
     ///
     /// # Errors
-    /// See [`LoadError`]; nothing stays attached then.
-    pub fn attach(loader: Loader, config: Config) -> Result<Self, LoadError> {
+    /// See [`AttachError`]; nothing stays attached then.
+    pub fn attach(loader: Loader, config: Config) -> Result<Self, AttachError> {
         let bounds_ns = BOUNDS_SECONDS.map(bound_ns);
         let event_min_ns = config.event_min_ns.unwrap_or(0).to_ne_bytes();
         let knobs = Knobs::default()
             .global("runq_bounds_ns", bytemuck::cast_slice(&bounds_ns))
             .global("runq_event_min_ns", &event_min_ns)
             .max_entries("tasks", config.max_tasks)
-            .max_entries("cgroups", config.max_cgroups)
-            .max_entries("pairs", config.max_pairs)
+            .max_entries("waits", config.max_series)
             .max_entries("events", config.ring_buffer_bytes);
         let (name, bytes) = object(config.control);
         let mut object = Object::load(loader, name, bytes, &knobs)?;
@@ -134,10 +131,11 @@ impl RunqProbe {
             .iter()
             .map(|(program, _)| object.attach(program, &Hook::BtfTracepoint))
             .collect::<Result<_, _>>()?;
+        let mut attached_ns: Array<u64> = object.map("attached_ns")?;
+        attached_ns.set(0, monotonic_ns(), 0)?;
         Ok(Self {
             counters: object.map("counters")?,
-            cgroups: object.map("cgroups")?,
-            pairs: object.map("pairs")?,
+            waits: object.map("waits")?,
             events: object.map("events")?,
             object,
             programs,
@@ -210,70 +208,43 @@ impl RunqProbe {
         Ok(bytemuck::cast(sum))
     }
 
-    /// The control groups that have waits or preemptions.
+    /// The control groups whose tasks waited.
     ///
     /// # Errors
     /// When a map cannot be read.
     pub fn cgroups(&self) -> Result<Vec<u64>, MapError> {
-        let mut cgroups = self.cgroups.keys().collect::<Result<Vec<_>, _>>()?;
-        for pair in self.pairs.keys() {
-            let pair = pair?;
-            cgroups.push(pair.victim);
-            if pair.culprit != 0 {
-                cgroups.push(pair.culprit);
-            }
+        let mut cgroups = Vec::new();
+        for series in self.waits.keys() {
+            cgroups.push(series?.victim);
         }
         cgroups.sort_unstable();
         cgroups.dedup();
         Ok(cgroups)
     }
 
-    fn waits(&self, which: impl Fn(u64) -> bool) -> Result<WaitsByCgroup, MapError> {
+    fn waits(&self, which: impl Fn(&runq_series) -> bool) -> Result<WaitsBySeries, MapError> {
         let mut all = BTreeMap::new();
-        for cgroup in self.cgroups.keys() {
-            let cgroup = cgroup?;
-            if which(cgroup) {
+        for series in self.waits.keys() {
+            let series = series?;
+            if which(&series) {
                 let mut waits = Waits::default();
-                self.cgroups
-                    .get(&cgroup, 0)?
-                    .iter()
-                    .for_each(|cpu| waits.add(cpu));
-                all.insert(cgroup, waits);
+                self.waits.get(&series, 0)?.iter().for_each(|cpu| waits.add(cpu));
+                all.insert(series, waits);
             }
         }
         Ok(all)
     }
 
-    fn preemptions(&self, which: impl Fn(&runq_pair) -> bool) -> Result<PreemptionsByPair, MapError> {
-        let mut all = BTreeMap::new();
-        for pair in self.pairs.keys() {
-            let pair = pair?;
-            if which(&pair) {
-                let mut sum = Preemptions::default();
-                for cpu in self.pairs.get(&pair, 0)?.iter() {
-                    sum.count += cpu.count;
-                    sum.waited_ns += cpu.waited_ns;
-                }
-                all.insert(pair, sum);
-            }
-        }
-        Ok(all)
-    }
-
-    /// Makes room: takes out everything about control groups in which no task can run any more.
+    /// Makes room: takes out the waits of control groups in which no task can run any more.
     ///
     /// # Errors
     /// When a map cannot be read.
-    pub fn forget(&mut self, gone: &[u64]) -> Result<(WaitsByCgroup, PreemptionsByPair), MapError> {
-        let waits = self.waits(|cgroup| gone.contains(&cgroup))?;
-        let pairs = self.preemptions(|pair| gone.contains(&pair.victim))?;
-        for cgroup in waits.keys() {
-            self.cgroups.remove(cgroup)?;
+    pub fn forget(&mut self, gone: &[u64]) -> Result<WaitsBySeries, MapError> {
+        let waits = self.waits(|series| gone.contains(&series.victim))?;
+        for series in waits.keys() {
+            self.waits.remove(series)?;
         }
-        for pair in pairs.keys() {
-            self.pairs.remove(pair)?;
-        }
-        Ok((waits, pairs))
+        Ok(waits)
     }
 
     /// Reads everything.
@@ -293,7 +264,6 @@ impl RunqProbe {
         })?;
         Ok(Reading {
             waits: self.waits(|_| true)?,
-            preemptions: self.preemptions(|_| true)?,
             hits,
             counters,
         })

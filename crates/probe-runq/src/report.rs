@@ -9,9 +9,11 @@ use probe::{
 };
 
 use crate::{
-    kernel::{Config, Preemptions, PreemptionsByPair, Reading, WaitsByCgroup},
+    kernel::{Config, Reading, WaitsBySeries},
     throttling,
-    types::{CLASS_NAMES, PROGRAMS, RUNQ_SYSTEM, RUNQ_THROTTLED, VERDICT_NAMES, runq_pair},
+    types::{
+        CLASS_NAMES, PROGRAMS, RUNQ_NOT_PREEMPTED, RUNQ_SYSTEM, RUNQ_THROTTLED, VERDICT_NAMES, runq_series,
+    },
     waits::Waits,
 };
 
@@ -29,8 +31,15 @@ pub struct Reporter {
     cgroups: Cgroups,
     /// Those that had no path when last looked for.
     missing: HashSet<u64>,
-    kept_waits: Waits,
-    kept_preemptions: BTreeMap<(String, &'static str), Preemptions>,
+    kept: BTreeMap<Name, Waits>,
+}
+
+/// Labels of waits: whose, who took the CPU, and the class of the two.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
+    cgroup: String,
+    culprit: String,
+    class: &'static str,
 }
 
 impl Reporter {
@@ -41,8 +50,7 @@ impl Reporter {
             proven: false,
             cgroups: Cgroups::new(),
             missing: HashSet::new(),
-            kept_waits: Waits::default(),
-            kept_preemptions: BTreeMap::new(),
+            kept: BTreeMap::new(),
         }
     }
 
@@ -59,23 +67,32 @@ impl Reporter {
         gone
     }
 
-    /// Takes over counts that were taken out of the maps: series of control groups that are gone do not fall.
-    pub fn keep(&mut self, waits: &WaitsByCgroup, preemptions: &PreemptionsByPair) {
-        waits.values().for_each(|waits| self.kept_waits.merge(waits));
-        for (pair, more) in preemptions {
-            let kept = self
-                .kept_preemptions
-                .entry((culprit(&mut self.cgroups, pair), class(pair)))
-                .or_default();
-            kept.count += more.count;
-            kept.waited_ns += more.waited_ns;
+    /// Takes over counts that were taken out of the map: series of control groups that are gone do not fall.
+    pub fn keep(&mut self, waits: &WaitsBySeries) {
+        for (series, waits) in waits {
+            let mut name = self.name(series);
+            GONE.clone_into(&mut name.cgroup);
+            self.kept.entry(name).or_default().merge(waits);
+        }
+    }
+
+    fn name(&mut self, series: &runq_series) -> Name {
+        let class = u32::try_from(series.class).unwrap_or(RUNQ_NOT_PREEMPTED);
+        Name {
+            cgroup: self.cgroups.path(series.victim),
+            culprit: match class {
+                RUNQ_NOT_PREEMPTED => String::new(),
+                RUNQ_SYSTEM => "(system)".to_owned(),
+                RUNQ_THROTTLED => "(limit)".to_owned(),
+                _ => self.cgroups.path(series.culprit),
+            },
+            class: CLASS_NAMES.get(class as usize).copied().unwrap_or("none"),
         }
     }
 
     /// Adds a reading to the families of a scrape.
     pub fn add(&mut self, families: &mut Families, reading: &Reading) {
         self.add_waits(families, &reading.waits);
-        self.add_preemptions(families, &reading.preemptions);
         add_switches(families, reading);
         add_losses(families, reading);
         for (_, hook) in PROGRAMS {
@@ -83,58 +100,34 @@ impl Reporter {
         }
         let counters = &reading.counters;
         let tasks = counters.tasks_added.saturating_sub(counters.tasks_removed);
-        for (map, entries, max_entries) in [
-            ("tasks", tasks, self.config.max_tasks),
-            ("cgroups", reading.waits.len() as u64, self.config.max_cgroups),
-            ("pairs", reading.preemptions.len() as u64, self.config.max_pairs),
-        ] {
-            add_map(families, PROBE, map, entries, u64::from(max_entries));
-        }
+        add_map(families, PROBE, "tasks", tasks, u64::from(self.config.max_tasks));
+        let series = reading.waits.len() as u64;
+        add_map(
+            families,
+            PROBE,
+            "waits",
+            series,
+            u64::from(self.config.max_series),
+        );
     }
 
-    /// By path, so that control groups that are gone become one.
-    fn add_waits(&mut self, families: &mut Families, by_cgroup: &WaitsByCgroup) {
-        let mut by_path: BTreeMap<String, Waits> = BTreeMap::new();
-        if self.kept_waits != Waits::default() {
-            by_path.insert(GONE.to_owned(), self.kept_waits.clone());
+    /// By name, so that control groups that are gone become one.
+    fn add_waits(&mut self, families: &mut Families, by_series: &WaitsBySeries) {
+        let mut by_name = self.kept.clone();
+        for (series, waits) in by_series {
+            by_name.entry(self.name(series)).or_default().merge(waits);
         }
-        for (cgroup, waits) in by_cgroup {
-            by_path
-                .entry(self.cgroups.path(*cgroup))
-                .or_default()
-                .merge(waits);
+        let mut by_cgroup: BTreeMap<String, Waits> = BTreeMap::new();
+        for (name, waits) in by_name {
+            if name.class != CLASS_NAMES[RUNQ_NOT_PREEMPTED as usize] {
+                add_preemptions(families, &name, &waits);
+            }
+            by_cgroup.entry(name.cgroup).or_default().merge(&waits);
         }
-        for (path, waits) in &by_path {
-            add_group(families, path, waits);
-            add_throttling(families, path);
+        for (cgroup, waits) in &by_cgroup {
+            add_group(families, cgroup, waits);
+            add_throttling(families, cgroup);
         }
-    }
-
-    fn add_preemptions(&mut self, families: &mut Families, by_pair: &PreemptionsByPair) {
-        for ((culprit, class), preemptions) in &self.kept_preemptions {
-            add_pair(families, GONE, culprit, class, preemptions);
-        }
-        for (pair, preemptions) in by_pair {
-            let victim = self.cgroups.path(pair.victim);
-            let culprit = culprit(&mut self.cgroups, pair);
-            add_pair(families, &victim, &culprit, class(pair), preemptions);
-        }
-    }
-}
-
-fn class(pair: &runq_pair) -> &'static str {
-    usize::try_from(pair.class)
-        .ok()
-        .and_then(|class| CLASS_NAMES.get(class))
-        .copied()
-        .unwrap_or("none")
-}
-
-fn culprit(cgroups: &mut Cgroups, pair: &runq_pair) -> String {
-    match u32::try_from(pair.class) {
-        Ok(RUNQ_SYSTEM) => "(system)".to_owned(),
-        Ok(RUNQ_THROTTLED) => "(limit)".to_owned(),
-        _ => cgroups.path(pair.culprit),
     }
 }
 
@@ -179,19 +172,25 @@ fn add_throttling(families: &mut Families, path: &str) {
     );
 }
 
-fn add_pair(families: &mut Families, victim: &str, culprit: &str, class: &str, preemptions: &Preemptions) {
-    let labels = || labels([("cgroup", victim), ("culprit", culprit), ("class", class)]);
+fn add_preemptions(families: &mut Families, name: &Name, waits: &Waits) {
+    let labels = || {
+        labels([
+            ("cgroup", &name.cgroup),
+            ("culprit", &name.culprit),
+            ("class", name.class),
+        ])
+    };
     families.add(
         "runq_preemptions",
         "How often a task lost the CPU although it could have gone on, by who took it, once it has it back.",
         labels(),
-        Value::Counter(preemptions.count),
+        Value::Counter(waits.histogram.count()),
     );
     families.add(
         "runq_preempted_seconds",
         "How long these tasks waited until they had a CPU again, whoever else ran meanwhile.",
         labels(),
-        Value::CounterSeconds(preemptions.waited_ns as f64 / 1e9),
+        Value::CounterSeconds(waits.histogram.sum_seconds()),
     );
 }
 
@@ -212,6 +211,6 @@ fn add_switches(families: &mut Families, reading: &Reading) {
 fn add_losses(families: &mut Families, reading: &Reading) {
     add_hits(families, PROBE, &VERDICT_NAMES, &reading.hits);
     add_lost(families, PROBE, "tasks_full", reading.counters.requeues_lost);
-    add_lost(families, PROBE, "pairs_full", reading.counters.pairs_lost);
+    add_lost(families, PROBE, "culprits_full", reading.counters.culprits_lost);
     add_lost(families, PROBE, "events_full", reading.counters.events_lost);
 }

@@ -21,12 +21,10 @@ pub struct Spec {
     /// Tasks known at the same time; waits of those beyond are counted as lost. About 100 bytes each.
     #[serde(default = "default_max_tasks")]
     pub max_tasks: u32,
-    /// Control groups with waits; waits in those beyond are counted as lost. About 200 bytes each and CPU.
-    #[serde(default = "default_max_cgroups")]
-    pub max_cgroups: u32,
-    /// Pairs of who lost the CPU to whom; preemptions of those beyond are counted as lost. About 16 bytes each and CPU.
-    #[serde(default = "default_max_pairs")]
-    pub max_pairs: u32,
+    /// Control groups with waits, and pairs of who lost the CPU to whom, together; waits of control groups beyond are
+    /// counted as lost. About 200 bytes each and CPU.
+    #[serde(default = "default_max_series")]
+    pub max_series: u32,
     /// Report long waits one by one.
     pub events: Option<Events>,
     /// For the lab only: run a probe that is known to be wrong.
@@ -75,11 +73,7 @@ fn default_max_tasks() -> u32 {
     16384
 }
 
-fn default_max_cgroups() -> u32 {
-    512
-}
-
-fn default_max_pairs() -> u32 {
+fn default_max_series() -> u32 {
     1024
 }
 
@@ -89,11 +83,7 @@ fn default_ring_buffer_bytes() -> u32 {
 
 impl probe::Spec for Spec {
     fn check(&self) -> Result<(), String> {
-        for (key, entries) in [
-            ("maxTasks", self.max_tasks),
-            ("maxCgroups", self.max_cgroups),
-            ("maxPairs", self.max_pairs),
-        ] {
+        for (key, entries) in [("maxTasks", self.max_tasks), ("maxSeries", self.max_series)] {
             if entries == 0 {
                 return Err(format!("`{key}` must be at least 1"));
             }
@@ -124,8 +114,7 @@ impl probe::Spec for Spec {
         };
         let config = Config {
             max_tasks: self.max_tasks,
-            max_cgroups: self.max_cgroups,
-            max_pairs: self.max_pairs,
+            max_series: self.max_series,
             event_min_ns: self
                 .events
                 .as_ref()
@@ -178,8 +167,8 @@ impl Probe for Started {
 
     fn sweep(&mut self, _now_ns: u64) -> Result<(), Failure> {
         let gone = self.reporter.gone_since_last_time(&self.probe.cgroups()?);
-        let (waits, pairs) = self.probe.forget(&gone)?;
-        self.reporter.keep(&waits, &pairs);
+        let waits = self.probe.forget(&gone)?;
+        self.reporter.keep(&waits);
         Ok(())
     }
 
@@ -199,8 +188,7 @@ mod tests {
     fn spec() -> Spec {
         Spec {
             max_tasks: 1,
-            max_cgroups: 1,
-            max_pairs: 1,
+            max_series: 1,
             events: Some(Events {
                 path: PathBuf::new(),
                 min_microseconds: 1,
@@ -219,8 +207,7 @@ mod tests {
             spec.check().unwrap_err()
         };
         assert!(with(|spec| spec.max_tasks = 0).contains("maxTasks"));
-        assert!(with(|spec| spec.max_cgroups = 0).contains("maxCgroups"));
-        assert!(with(|spec| spec.max_pairs = 0).contains("maxPairs"));
+        assert!(with(|spec| spec.max_series = 0).contains("maxSeries"));
         assert!(with(|spec| spec.events.as_mut().unwrap().min_microseconds = 0).contains("minMicroseconds"));
         assert!(with(|spec| spec.events.as_mut().unwrap().ring_buffer_bytes = 5000).contains("power of two"));
     }
