@@ -103,11 +103,24 @@ def settle(pid):
     }
 
 
-def single_waits(waits, settled):
-    """The length in seconds of every wait of a process, and how many of its looks saw several waits as one."""
+def all_rows(waits, settled):
+    """Every wait of a process, as (how many, their sum in nanoseconds): mostly one by one, what came after the last look
+    as one row."""
     rows = waits.rows()
     rows.append((settled["timeslices"] - sum(row[0] for row in rows), settled["delay_ns"] - sum(row[1] for row in rows)))
-    return [delay_ns / 1e9 for slices, delay_ns in rows if slices == 1], sum(slices > 1 for slices, _ in rows)
+    return [row for row in rows if row[0] > 0]
+
+
+def at_most(rows, bound_ns, blur_ns):
+    """How many of these waits are no longer than the bound: the least and the most that rows of several waits, and a
+    clock that may be off by `blur_ns` with every wait, leave possible."""
+    least = most = 0
+    for count, sum_ns in rows:
+        longest_sum_ns, shortest_sum_ns = sum_ns + count * blur_ns, sum_ns - count * blur_ns
+        above = 0 if longest_sum_ns <= bound_ns else min(count, longest_sum_ns // bound_ns)
+        least += count - above
+        most += count if shortest_sum_ns <= count * bound_ns else count - 1
+    return least, most
 
 
 class Families:
@@ -134,13 +147,20 @@ def add_group(families, cgroup, settled):
     families.gauge("kernel_involuntary", sum(one["involuntary"] for one in settled), **labels)
 
 
-def add_single_waits(families, cgroup, noted, settled):
-    """Each wait of a control group's processes by itself."""
-    number = merged = 0
-    for waits, one in zip(noted, settled, strict=True):
-        lengths, more = single_waits(waits, one)
-        merged += more
-        for wait in lengths:
-            number += 1
-            families.gauge("single_wait_seconds", wait, cgroup=f"/{cgroup}", n=number)
-    families.gauge("merged_waits", merged, cgroup=f"/{cgroup}")
+# Upper bounds of the buckets to compare, in seconds as text.
+BOUNDS = (
+    "0.000001 0.0000025 0.000005 0.00001 0.000025 0.00005 0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 "
+    "0.25 0.5 1"
+).split()
+
+
+def add_buckets(families, cgroup, noted, settled, blur_ns):
+    """What a cumulative histogram of a control group's waits can be."""
+    rows = [row for waits, one in zip(noted, settled, strict=True) for row in all_rows(waits, one)]
+    for bound in BOUNDS:
+        least, most = at_most(rows, round(float(bound) * 1e9), blur_ns)
+        families.gauge("kernel_waits_at_most_least", least, cgroup=f"/{cgroup}", bound=bound)
+        families.gauge("kernel_waits_at_most_most", most, cgroup=f"/{cgroup}", bound=bound)
+    for family in ("kernel_waits_at_most_least", "kernel_waits_at_most_most"):
+        families.gauge(family, sum(count for count, _ in rows), cgroup=f"/{cgroup}", bound="+Inf")
+    families.gauge("kernel_waits_seen_alone", sum(count == 1 for count, _ in rows), cgroup=f"/{cgroup}")

@@ -138,12 +138,14 @@ fn add_group(families: &mut Families, path: &str, waits: &Waits) {
         labels([("cgroup", path)]),
         Value::Histogram(waits.histogram.clone()),
     );
-    families.add(
-        "runq_waits_unmeasured",
-        "Waits that ended and whose length is not known; they are not in the histogram.",
-        labels([("cgroup", path)]),
-        Value::Counter(waits.unmeasured),
-    );
+    for (length, count) in [("measured", waits.histogram.count()), ("unknown", waits.unmeasured)] {
+        families.add(
+            "runq_waits",
+            "Waits for a CPU that ended; those of unknown length are in no histogram.",
+            labels([("cgroup", path), ("length", length)]),
+            Value::Counter(count),
+        );
+    }
     for (share, seconds) in waits.quantiles(&QUANTILES) {
         families.add(
             "runq_latency_summary_seconds",
