@@ -138,7 +138,10 @@ fn add_group(families: &mut Families, path: &str, waits: &Waits) {
         labels([("cgroup", path)]),
         Value::Histogram(waits.histogram.clone()),
     );
-    for (length, count) in [("measured", waits.histogram.count()), ("unknown", waits.unmeasured)] {
+    for (length, count) in [
+        ("measured", waits.histogram.count()),
+        ("unknown", waits.unmeasured),
+    ] {
         families.add(
             "runq_waits",
             "Waits for a CPU that ended; those of unknown length are in no histogram.",

@@ -76,8 +76,8 @@ mod tests {
         }
     }
 
-    fn calls(count: u32) -> String {
-        format!("# TYPE calls counter\ncalls_total {count}\n# EOF\n")
+    fn family(name: &str) -> String {
+        format!("# TYPE calls counter\ncalls_total 7\n# TYPE {name} counter\n{name}_total 7\n# EOF\n")
     }
 
     fn passed(done: &[Done]) -> Vec<bool> {
@@ -90,16 +90,19 @@ mod tests {
     fn a_pair_that_differs_fails_as_a_pair_and_alone() {
         let completed = || GuestEnd::Completed;
         let mut all = [
-            done("calls", Some(Loader::Libbpf), completed(), &calls(7)),
-            done("calls", Some(Loader::Aya), completed(), &calls(8)),
-            done("equal", Some(Loader::Libbpf), completed(), &calls(7)),
-            done("equal", Some(Loader::Aya), completed(), &calls(7)),
+            done("calls", Some(Loader::Libbpf), completed(), &family("errors")),
+            done("calls", Some(Loader::Aya), completed(), &family("mistakes")),
+            done("equal", Some(Loader::Libbpf), completed(), &family("errors")),
+            done("equal", Some(Loader::Aya), completed(), &family("errors")),
             done("canary", None, completed(), ""),
         ];
         compare(&mut all);
         assert_eq!(passed(&all), [false, false, true, true, true]);
         let evidence = &all[1].judgement.results[0].evidence;
-        assert!(evidence.contains("calls_total{}: libbpf 7, aya 8"), "{evidence}");
+        assert!(
+            evidence.contains("1 only with aya: mistakes_total{}"),
+            "{evidence}"
+        );
         assert_eq!(all[2].judgement.results.len(), 1);
         assert!(all[4].judgement.results.is_empty());
     }
@@ -109,7 +112,7 @@ mod tests {
         let hung = GuestEnd::WallDeadline { seconds: 1 };
         let mut all = [
             done("calls", Some(Loader::Libbpf), hung, ""),
-            done("calls", Some(Loader::Aya), GuestEnd::Completed, &calls(8)),
+            done("calls", Some(Loader::Aya), GuestEnd::Completed, &family("errors")),
         ];
         compare(&mut all);
         assert!(all.iter().all(|done| done.judgement.results.is_empty()));
