@@ -5,32 +5,33 @@
     reason = "a helper of a test that cannot go on stops the test"
 )]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use scenario::{Content, Scenario};
 use wire::{Loader, Readiness};
 
-macro_rules! scenarios {
-    ($($name:literal),* $(,)?) => {
-        [$(($name, include_str!(concat!("../../../scenarios/", $name, "/scenario.toml")))),*]
-    };
+/// Name and text of every scenario of the project.
+fn all() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    let mut all: Vec<(String, String)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path.join("scenario.toml")).unwrap())
+        })
+        .collect();
+    all.sort();
+    all
 }
 
-const ALL: [(&str, &str); 9] = scenarios![
-    "broken-hang",
-    "broken-not-ready",
-    "broken-out-of-memory",
-    "broken-panic",
-    "broken-silent-probe",
-    "canary",
-    "http-latency",
-    "http-latency-wrong-pairing",
-    "http-wire",
-];
+fn text(name: &str) -> String {
+    all().into_iter().find(|(known, _)| known == name).unwrap().1
+}
 
 fn parsed(name: &str) -> Scenario {
-    let (_, text) = ALL.iter().find(|(known, _)| *known == name).unwrap();
-    Scenario::parse(name, text).unwrap()
+    Scenario::parse(name, &text(name)).unwrap()
 }
 
 /// Each file of a scenario, with its own name as its bytes.
@@ -44,8 +45,9 @@ fn named_by_themselves(scenario: &Scenario) -> BTreeMap<String, Content> {
 
 #[test]
 fn all_can_be_read() {
-    for (name, text) in ALL {
-        if let Err(error) = Scenario::parse(name, text) {
+    assert!(!all().is_empty());
+    for (name, text) in all() {
+        if let Err(error) = Scenario::parse(&name, &text) {
             panic!("{error} ({:?})", error.help());
         }
     }
@@ -53,10 +55,7 @@ fn all_can_be_read() {
 
 #[test]
 fn the_control_of_http_latency_differs_only_in_what_it_must() {
-    let lines = |name: &str| {
-        let (_, text) = ALL.iter().find(|(known, _)| *known == name).unwrap();
-        text.lines().map(str::to_owned).collect::<Vec<_>>()
-    };
+    let lines = |name: &str| text(name).lines().map(str::to_owned).collect::<Vec<_>>();
     let (real, control) = (lines("http-latency"), lines("http-latency-wrong-pairing"));
     let differing: Vec<&String> = control.iter().filter(|line| !real.contains(line)).collect();
     assert_eq!(differing.len(), 3, "about, must_fail and files: {differing:#?}");
