@@ -17,12 +17,19 @@ test:
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo nextest run --workspace --locked --no-fail-fast
 
-# Real kernels: every scenario on every pinned kernel, then the tests that need a machine.
+# Real kernels: every scenario on every pinned kernel, with the other loader on the oldest and the newest; then the tests
+# that need a machine.
 test-vm: build
     target/release/probelab doctor
     target/release/probelab --allow-drift run all --kernel all
+    target/release/probelab --allow-drift run all --kernel 5.10 --kernel 7.2 --loader libbpf
     PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --locked -p probelab --run-ignored only --no-fail-fast -j 1
 
-# What the lab and the HTTP probe cost: start-up, digests, instructions.
+# Every scenario on every kernel with both loaders, compared.
+test-vm-both: build
+    target/release/probelab --allow-drift run all --kernel all --loader both
+
+# What the lab and the probes cost: start-up, digests, instructions, and the bcc tools beside them.
 bench: build
     target/release/probelab --allow-drift bench vm
+    target/release/probelab --allow-drift bench hooks
