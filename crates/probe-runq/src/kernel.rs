@@ -208,14 +208,15 @@ impl RunqProbe {
         Ok(bytemuck::cast(sum))
     }
 
-    /// The control groups whose tasks waited.
+    /// The control groups whose tasks waited, or for which others did.
     ///
     /// # Errors
     /// When a map cannot be read.
     pub fn cgroups(&self) -> Result<Vec<u64>, MapError> {
         let mut cgroups = Vec::new();
         for series in self.waits.keys() {
-            cgroups.push(series?.victim);
+            let series = series?;
+            cgroups.extend([series.victim, series.culprit].into_iter().filter(|id| *id != 0));
         }
         cgroups.sort_unstable();
         cgroups.dedup();
@@ -235,12 +236,13 @@ impl RunqProbe {
         Ok(all)
     }
 
-    /// Makes room: takes out the waits of control groups in which no task can run any more.
+    /// Makes room: takes out the waits of control groups in which no task can run any more, and those for which they are
+    /// to blame. (Of the latter one is missed if it ends just now; it has then lasted for as long as its culprit is gone.)
     ///
     /// # Errors
     /// When a map cannot be read.
     pub fn forget(&mut self, gone: &[u64]) -> Result<WaitsBySeries, MapError> {
-        let waits = self.waits(|series| gone.contains(&series.victim))?;
+        let waits = self.waits(|series| gone.contains(&series.victim) || gone.contains(&series.culprit))?;
         for series in waits.keys() {
             self.waits.remove(series)?;
         }

@@ -18,6 +18,8 @@ use crate::{
 };
 
 const PROBE: &str = "runq";
+/// Stands for any control group that is gone; no directory has this number.
+const GONE_ID: u64 = u64::MAX;
 const GONE: &str = "(gone)";
 /// Shares of all waits for which a length is shown. The first and the last are exact.
 const QUANTILES: [f64; 4] = [0.0, 0.25, 0.5, 1.0];
@@ -31,7 +33,7 @@ pub struct Reporter {
     cgroups: Cgroups,
     /// Those that had no path when last looked for.
     missing: HashSet<u64>,
-    kept: BTreeMap<Name, Waits>,
+    kept: WaitsBySeries,
 }
 
 /// Labels of waits: whose, who took the CPU, and the class of the two.
@@ -67,24 +69,35 @@ impl Reporter {
         gone
     }
 
-    /// Takes over counts that were taken out of the map: series of control groups that are gone do not fall.
-    pub fn keep(&mut self, waits: &WaitsBySeries) {
-        for (series, waits) in waits {
-            let mut name = self.name(series);
-            GONE.clone_into(&mut name.cgroup);
-            self.kept.entry(name).or_default().merge(waits);
+    /// Takes over counts that were taken out of the map because of these control groups: no series falls.
+    pub fn keep(&mut self, gone: &[u64], waits: WaitsBySeries) {
+        let id = |id| if gone.contains(&id) { GONE_ID } else { id };
+        for (series, waits) in std::mem::take(&mut self.kept).into_iter().chain(waits) {
+            let series = runq_series {
+                victim: id(series.victim),
+                culprit: id(series.culprit),
+                class: series.class,
+            };
+            self.kept.entry(series).or_default().merge(&waits);
         }
+    }
+
+    fn path(&mut self, id: u64) -> String {
+        if id == GONE_ID {
+            return GONE.to_owned();
+        }
+        self.cgroups.path(id)
     }
 
     fn name(&mut self, series: &runq_series) -> Name {
         let class = u32::try_from(series.class).unwrap_or(RUNQ_NOT_PREEMPTED);
         Name {
-            cgroup: self.cgroups.path(series.victim),
+            cgroup: self.path(series.victim),
             culprit: match class {
                 RUNQ_NOT_PREEMPTED => String::new(),
                 RUNQ_SYSTEM => "(system)".to_owned(),
                 RUNQ_THROTTLED => "(limit)".to_owned(),
-                _ => self.cgroups.path(series.culprit),
+                _ => self.path(series.culprit),
             },
             class: CLASS_NAMES.get(class as usize).copied().unwrap_or("none"),
         }
@@ -113,8 +126,8 @@ impl Reporter {
 
     /// By name, so that control groups that are gone become one.
     fn add_waits(&mut self, families: &mut Families, by_series: &WaitsBySeries) {
-        let mut by_name = self.kept.clone();
-        for (series, waits) in by_series {
+        let mut by_name: BTreeMap<Name, Waits> = BTreeMap::new();
+        for (series, waits) in self.kept.clone().iter().chain(by_series) {
             by_name.entry(self.name(series)).or_default().merge(waits);
         }
         let mut by_cgroup: BTreeMap<String, Waits> = BTreeMap::new();
@@ -218,4 +231,51 @@ fn add_losses(families: &mut Families, reading: &Reading) {
     add_lost(families, PROBE, "tasks_full", reading.counters.requeues_lost);
     add_lost(families, PROBE, "culprits_full", reading.counters.culprits_lost);
     add_lost(families, PROBE, "events_full", reading.counters.events_lost);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{RUNQ_OTHER, RUNQ_SAME};
+
+    fn waits(wait_ns: u64) -> Waits {
+        let mut waits = Waits::default();
+        waits.histogram.record_ns(wait_ns);
+        waits
+    }
+
+    fn series(victim: u64, culprit: u64, class: u32) -> runq_series {
+        let class = u64::from(class);
+        runq_series {
+            victim,
+            culprit,
+            class,
+        }
+    }
+
+    #[test]
+    fn control_groups_that_go_one_after_the_other_end_in_one_series() {
+        let mut reporter = Reporter::new(Config {
+            max_tasks: 1,
+            max_series: 1,
+            event_min_ns: None,
+            ring_buffer_bytes: 4096,
+            control: None,
+        });
+        // 8 goes while 9, its victim, stays; then 9 goes, too.
+        let by = |series, wait_ns| WaitsBySeries::from([(series, waits(wait_ns))]);
+        reporter.keep(&[8], by(series(9, 8, RUNQ_OTHER), 10));
+        assert_eq!(reporter.kept.keys().next(), Some(&series(9, GONE_ID, RUNQ_OTHER)));
+        reporter.keep(&[9], by(series(9, 9, RUNQ_SAME), 20));
+        reporter.keep(&[7], by(series(7, 6, RUNQ_OTHER), 30));
+        reporter.keep(&[6], WaitsBySeries::new());
+        let kept: Vec<(runq_series, u64)> = reporter
+            .kept
+            .iter()
+            .map(|(series, waits)| (*series, waits.histogram.count()))
+            .collect();
+        let gone = |class| series(GONE_ID, GONE_ID, class);
+        assert_eq!(kept, [(gone(RUNQ_SAME), 1), (gone(RUNQ_OTHER), 2)]);
+        assert_eq!(reporter.name(&gone(RUNQ_OTHER)).culprit, GONE);
+    }
 }

@@ -168,7 +168,7 @@ impl Probe for Started {
     fn sweep(&mut self, _now_ns: u64) -> Result<(), Failure> {
         let gone = self.reporter.gone_since_last_time(&self.probe.cgroups()?);
         let waits = self.probe.forget(&gone)?;
-        self.reporter.keep(&waits);
+        self.reporter.keep(&gone, waits);
         Ok(())
     }
 
