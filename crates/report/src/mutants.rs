@@ -172,9 +172,15 @@ fn is_caught(cell: &Cell<'_>) -> bool {
     cell.judgement.verdict == Verdict::Passed && !is_silent_pass(cell)
 }
 
-/// A pass in which nothing had to fail.
+/// A pass in which nothing had to fail. A run that had to end badly, and did, has a note and no results.
 fn is_silent_pass(cell: &Cell<'_>) -> bool {
-    cell.judgement.verdict == Verdict::Passed && cell.judgement.results.iter().all(|result| !result.must_fail)
+    cell.judgement.verdict == Verdict::Passed
+        && !ended_as_it_must(cell)
+        && cell.judgement.results.iter().all(|result| !result.must_fail)
+}
+
+fn ended_as_it_must(cell: &Cell<'_>) -> bool {
+    cell.judgement.results.is_empty() && cell.judgement.note.is_some()
 }
 
 fn word(cell: &Cell<'_>) -> &'static str {
@@ -195,11 +201,11 @@ fn word(cell: &Cell<'_>) -> &'static str {
 /// The expectations that failed as they must, in any of the runs.
 fn caught_by<'a>(cells: &[Cell<'a>]) -> Vec<&'a str> {
     let results = cells.iter().flat_map(|cell| &cell.judgement.results);
-    in_order(
-        results
-            .filter(|result| result.must_fail && !result.held && result.compared > 0)
-            .map(|result| result.name.as_str()),
-    )
+    let failed = results
+        .filter(|result| result.must_fail && !result.held && result.compared > 0)
+        .map(|result| result.name.as_str());
+    let ended = cells.iter().filter(|cell| ended_as_it_must(cell));
+    in_order(failed.chain(ended.map(|_| "how it ends")))
 }
 
 fn summary(mutants: &[Mutant<'_>]) -> String {
