@@ -46,6 +46,13 @@ struct {
 } attached_ns SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct runq_displaced);
+} displaced_tasks SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, __u64);
@@ -147,37 +154,52 @@ static __always_inline int start(struct runq_counters *count, struct task_struct
 	return RUNQ_RECORDED_START;
 }
 
-static __always_inline void classify(struct runq_task *victim, struct task_struct *prev, struct task_struct *next)
+static __always_inline void classify(struct runq_task *victim, __u64 cgroup, struct task_struct *next)
 {
-	struct cgroup *of_prev, *of_next;
+	struct cgroup *of_next = cgroup_of(next);
+	__u64 culprit = of_next->kn->id;
 
+	if ((next->flags & PF_KTHREAD) || (culprit != cgroup && of_next->level == 0)) {
+		victim->culprit = 0;
+		victim->class = RUNQ_SYSTEM;
+		return;
+	}
+	victim->culprit = culprit;
+	victim->class = culprit == cgroup ? RUNQ_SAME : RUNQ_OTHER;
+}
+
+// Kernel threads often have the CPU for some microseconds only, and then it goes to another task than before. That task
+// is the one to blame. The victim may have found another CPU meanwhile; its stamp says whether it is still this wait.
+static __always_inline void blame_successor(struct runq_displaced *displaced, struct task_struct *next)
+{
+	__u64 key = displaced->task;
+	struct runq_task *victim;
+
+	if (is_somebody(next) && (next->flags & PF_KTHREAD))
+		return;
+	displaced->task = 0;
+	if (!is_somebody(next) || key == (__u64)next)
+		return;
+	victim = bpf_map_lookup_elem(&tasks, &key);
+	if (victim && victim->queued_ns == displaced->queued_ns)
+		classify(victim, displaced->cgroup, next);
+}
+
+static __always_inline void lost_to(struct runq_task *victim, struct task_struct *prev, struct task_struct *next)
+{
 	victim->culprit = 0;
-	if (task_throttled(prev)) {
+	if (task_throttled(prev))
 		victim->class = RUNQ_THROTTLED;
-		return;
-	}
-	// Nobody took the CPU: the scheduler is about to move the task.
-	if (!is_somebody(next)) {
+	else if (!is_somebody(next))
+		// Nobody took the CPU: the scheduler is about to move the task.
 		victim->class = RUNQ_NOT_PREEMPTED;
-		return;
-	}
-	if (next->flags & PF_KTHREAD) {
-		victim->class = RUNQ_SYSTEM;
-		return;
-	}
-	of_prev = cgroup_of(prev);
-	of_next = cgroup_of(next);
-	if (of_prev != of_next && of_next->level == 0) {
-		victim->class = RUNQ_SYSTEM;
-		return;
-	}
-	victim->class = of_prev == of_next ? RUNQ_SAME : RUNQ_OTHER;
-	victim->culprit = of_next->kn->id;
+	else
+		classify(victim, cgroup_of(prev)->kn->id, next);
 }
 
 // A task loses the CPU and is queued again at once.
-static __always_inline void requeue(struct runq_counters *count, struct task_struct *prev, struct task_struct *next,
-				    __u32 state, __u64 now_ns)
+static __always_inline void requeue(struct runq_counters *count, struct runq_displaced *displaced,
+				    struct task_struct *prev, struct task_struct *next, __u32 state, __u64 now_ns)
 {
 	struct runq_task fresh = {.queued_ns = now_ns, .going_to_sleep = state != TASK_RUNNING};
 	__u64 key = (__u64)prev;
@@ -189,28 +211,33 @@ static __always_inline void requeue(struct runq_counters *count, struct task_str
 #endif
 	known = bpf_map_lookup_elem(&tasks, &key);
 	if (!known) {
-		classify(&fresh, prev, next);
+		lost_to(&fresh, prev, next);
 		if (add_task(count, key, &fresh))
 			count->requeues_lost++;
 		return;
 	}
 	known->queued_ns = now_ns;
 	known->going_to_sleep = fresh.going_to_sleep;
-	classify(known, prev, next);
+	lost_to(known, prev, next);
+	if (known->class == RUNQ_SYSTEM && !displaced->task) {
+		displaced->task = key;
+		displaced->queued_ns = now_ns;
+		displaced->cgroup = cgroup_of(prev)->kn->id;
+	}
 }
 
 // Who had the CPU leaves it. Read here, under the lock of the queue, `__state` says what really happens: the
 // tracepoint's own copy of it (since 5.18, fa2c3254d7cf) kept, until 8feb053d5319, the state from before a pending
 // signal undid the sleep. A wakeup that races with the switch shows as TASK_WAKING, which is not TASK_RUNNING.
-static __always_inline void leave(struct runq_counters *count, _Bool preempted, struct task_struct *prev,
-				  struct task_struct *next, __u64 now_ns)
+static __always_inline void leave(struct runq_counters *count, struct runq_displaced *displaced, _Bool preempted,
+				  struct task_struct *prev, struct task_struct *next, __u64 now_ns)
 {
 	__u32 state = task_state(prev);
 	__u64 key = (__u64)prev;
 
 	if (preempted || state == TASK_RUNNING) {
 		count->involuntary++;
-		requeue(count, prev, next, state, now_ns);
+		requeue(count, displaced, prev, next, state, now_ns);
 		return;
 	}
 	count->voluntary++;
@@ -332,12 +359,15 @@ static __always_inline int exchange(struct runq_counters *count, _Bool preempted
 {
 	__u32 zero = 0;
 	__u64 *begin_ns = bpf_map_lookup_elem(&attached_ns, &zero), now_ns;
+	struct runq_displaced *displaced = bpf_map_lookup_elem(&displaced_tasks, &zero);
 
-	if (!begin_ns || !*begin_ns)
+	if (!begin_ns || !*begin_ns || !displaced)
 		return RUNQ_FILTERED_ATTACHING;
 	now_ns = bpf_ktime_get_ns();
+	if (displaced->task)
+		blame_successor(displaced, next);
 	if (is_somebody(prev))
-		leave(count, preempted, prev, next, now_ns);
+		leave(count, displaced, preempted, prev, next, now_ns);
 	return is_somebody(next) ? arrive(count, next, *begin_ns, now_ns) : RUNQ_FILTERED_IDLE;
 }
 
