@@ -45,8 +45,8 @@ struct runq_task {
 };
 _Static_assert(sizeof(struct runq_task) == 24, "runq_task");
 
-// Whose waits, and who took the CPU when they began; without a culprit, and class NOT_PREEMPTED, for waits that began
-// with a wakeup.
+// Whose waits, and who took the CPU when they began; without a culprit, and class NOT_PREEMPTED, for waits
+// that began with a wakeup.
 struct runq_series {
 	__u64 victim;
 	__u64 culprit;
