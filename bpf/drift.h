@@ -23,8 +23,9 @@ static __always_inline __u32 task_state(struct task_struct *task)
 	return ((struct task_struct___before_5_14 *)task)->state;
 }
 
-// Since Linux 6.18 each task takes itself off the queue when its control group is throttled, and says so (7fc2d1439247);
-// before, the whole queue of its control group is taken off, whichever group above has the limit.
+// Since Linux 6.18 each task takes itself off the queue when its control group is throttled, and says so
+// (e1fad12dcb66); before, the whole queue of its control group is taken off, whichever group above has the
+// limit.
 struct task_struct___since_6_18 {
 	_Bool throttled;
 } __attribute__((preserve_access_index));

@@ -75,8 +75,8 @@ struct tcp_sock {
 	__u8 fastopen_connect : 1, syn_data : 1;
 } __attribute__((preserve_access_index));
 
-// A directory of a pseudo file system; its id is the inode number (struct kernfs_node, include/linux/kernfs.h; a plain
-// number since 5.6, 67c0496e87d1).
+// A directory of a pseudo file system; its id is the inode number (struct kernfs_node,
+// include/linux/kernfs.h; a plain number since 5.6, 67c0496e87d1).
 struct kernfs_node {
 	__u64 id;
 } __attribute__((preserve_access_index));
@@ -87,13 +87,14 @@ struct cgroup {
 	int level;
 } __attribute__((preserve_access_index));
 
-// The control groups of a task; `dfl_cgrp` is the one of version 2 (struct css_set, include/linux/cgroup-defs.h).
+// The control groups of a task; `dfl_cgrp` is the one of version 2 (struct css_set,
+// include/linux/cgroup-defs.h).
 struct css_set {
 	struct cgroup *dfl_cgrp;
 } __attribute__((preserve_access_index));
 
-// The fair tasks of one control group on one CPU; the count is of its limits in force, those of groups above included
-// (struct cfs_rq, kernel/sched/sched.h; with CONFIG_CFS_BANDWIDTH).
+// The fair tasks of one control group on one CPU; the count is of its limits in force, those of groups above
+// included (struct cfs_rq, kernel/sched/sched.h; with CONFIG_CFS_BANDWIDTH).
 struct cfs_rq {
 	int throttle_count;
 } __attribute__((preserve_access_index));

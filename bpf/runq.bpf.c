@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 //
-// Run-queue latency: how long a task that could run waits for a CPU, per control group, and who took the CPU from whom.
-// A wait starts when a task is woken or created, or loses the CPU while it could go on; it ends when the task gets the
-// CPU. Its length is charged to the control group the task is in at that moment.
+// Run-queue latency: how long a task that could run waits for a CPU, per control group, and who took the CPU
+// from whom. A wait starts when a task is woken or created, or loses the CPU while it could go on; it ends
+// when the task gets the CPU. Its length is charged to the control group the task is in at that moment.
 //
-// The scheduler's locks order everything that happens to one task, so its entry needs no lock of its own. Entries stay
-// for a task's life: writing into one is several times cheaper than adding and removing it with every wait.
+// The scheduler's locks order everything that happens to one task, so its entry needs no lock of its own.
+// Entries stay for a task's life: writing into one is several times cheaper than adding and removing it with
+// every wait.
 #include <linux/bpf.h>
 
 #include <bpf/bpf_core_read.h>
@@ -27,7 +28,8 @@ const volatile __u64 runq_bounds_ns[RUNQ_BOUNDS];
 // Waits of at least this length are reported one by one; 0: none are.
 const volatile __u64 runq_event_min_ns;
 
-// Set when a task found no room. Until then a task without an entry was never seen since the probe is attached.
+// Set when a task found no room. Until then a task without an entry was never seen since the probe is
+// attached.
 __u32 runq_tasks_were_full;
 
 struct {
@@ -44,6 +46,13 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } attached_ns SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct runq_displaced);
+} displaced_tasks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -120,9 +129,10 @@ static __always_inline int add_task(struct runq_counters *count, __u64 key, stru
 	return 0;
 }
 
-// A task is queued because it was woken or created. A stamp that is there already is overwritten, with one exception: a
-// task that lost the CPU on its way to sleep is still queued. (A task may also be woken while it has the CPU; the stamp
-// is then overwritten when it leaves the CPU while it could go on, or else by its next wakeup.)
+// A task is queued because it was woken or created. A stamp that is there already is overwritten, with one
+// exception: a task that lost the CPU on its way to sleep is still queued. (A task may also be woken while it
+// has the CPU; the stamp is then overwritten when it leaves the CPU while it could go on, or else by its next
+// wakeup.)
 static __always_inline int start(struct runq_counters *count, struct task_struct *task, void *context)
 {
 	__u64 key = (__u64)task;
@@ -147,37 +157,55 @@ static __always_inline int start(struct runq_counters *count, struct task_struct
 	return RUNQ_RECORDED_START;
 }
 
-static __always_inline void classify(struct runq_task *victim, struct task_struct *prev, struct task_struct *next)
+static __always_inline void classify(struct runq_task *victim, __u64 cgroup, struct task_struct *next)
 {
-	struct cgroup *of_prev, *of_next;
+	struct cgroup *of_next = cgroup_of(next);
+	__u64 culprit = of_next->kn->id;
 
+	if ((next->flags & PF_KTHREAD) || (culprit != cgroup && of_next->level == 0)) {
+		victim->culprit = 0;
+		victim->class = RUNQ_SYSTEM;
+		return;
+	}
+	victim->culprit = culprit;
+	victim->class = culprit == cgroup ? RUNQ_SAME : RUNQ_OTHER;
+}
+
+// Kernel threads often have the CPU for some microseconds only, and then it goes to another task than before.
+// That task is the one to blame. The victim may have found another CPU meanwhile; its stamp says whether it
+// is still this wait.
+static __always_inline void blame_successor(struct runq_displaced *displaced, struct task_struct *next)
+{
+	__u64 key = displaced->task;
+	struct runq_task *victim;
+
+	if (is_somebody(next) && (next->flags & PF_KTHREAD))
+		return;
+	displaced->task = 0;
+	if (!is_somebody(next) || key == (__u64)next)
+		return;
+	victim = bpf_map_lookup_elem(&tasks, &key);
+	if (victim && victim->queued_ns == displaced->queued_ns)
+		classify(victim, displaced->cgroup, next);
+}
+
+static __always_inline void lost_to(struct runq_task *victim, struct task_struct *prev,
+				    struct task_struct *next)
+{
 	victim->culprit = 0;
-	if (task_throttled(prev)) {
+	if (task_throttled(prev))
 		victim->class = RUNQ_THROTTLED;
-		return;
-	}
-	// Nobody took the CPU: the scheduler is about to move the task.
-	if (!is_somebody(next)) {
+	else if (!is_somebody(next))
+		// Nobody took the CPU: the scheduler is about to move the task.
 		victim->class = RUNQ_NOT_PREEMPTED;
-		return;
-	}
-	if (next->flags & PF_KTHREAD) {
-		victim->class = RUNQ_SYSTEM;
-		return;
-	}
-	of_prev = cgroup_of(prev);
-	of_next = cgroup_of(next);
-	if (of_prev != of_next && of_next->level == 0) {
-		victim->class = RUNQ_SYSTEM;
-		return;
-	}
-	victim->class = of_prev == of_next ? RUNQ_SAME : RUNQ_OTHER;
-	victim->culprit = of_next->kn->id;
+	else
+		classify(victim, cgroup_of(prev)->kn->id, next);
 }
 
 // A task loses the CPU and is queued again at once.
-static __always_inline void requeue(struct runq_counters *count, struct task_struct *prev, struct task_struct *next,
-				    __u32 state, __u64 now_ns)
+static __always_inline void requeue(struct runq_counters *count, struct runq_displaced *displaced,
+				    struct task_struct *prev, struct task_struct *next, __u32 state,
+				    __u64 now_ns)
 {
 	struct runq_task fresh = {.queued_ns = now_ns, .going_to_sleep = state != TASK_RUNNING};
 	__u64 key = (__u64)prev;
@@ -189,28 +217,35 @@ static __always_inline void requeue(struct runq_counters *count, struct task_str
 #endif
 	known = bpf_map_lookup_elem(&tasks, &key);
 	if (!known) {
-		classify(&fresh, prev, next);
+		lost_to(&fresh, prev, next);
 		if (add_task(count, key, &fresh))
 			count->requeues_lost++;
 		return;
 	}
 	known->queued_ns = now_ns;
 	known->going_to_sleep = fresh.going_to_sleep;
-	classify(known, prev, next);
+	lost_to(known, prev, next);
+	if (known->class == RUNQ_SYSTEM && !displaced->task) {
+		displaced->task = key;
+		displaced->queued_ns = now_ns;
+		displaced->cgroup = cgroup_of(prev)->kn->id;
+	}
 }
 
 // Who had the CPU leaves it. Read here, under the lock of the queue, `__state` says what really happens: the
-// tracepoint's own copy of it (since 5.18, fa2c3254d7cf) kept, until 8feb053d5319, the state from before a pending
-// signal undid the sleep. A wakeup that races with the switch shows as TASK_WAKING, which is not TASK_RUNNING.
-static __always_inline void leave(struct runq_counters *count, _Bool preempted, struct task_struct *prev,
-				  struct task_struct *next, __u64 now_ns)
+// tracepoint's own copy of it (since 5.18, fa2c3254d7cf) kept, until 6.16 (8feb053d5319), the state from before
+// a pending signal undid the sleep. A wakeup that races with the switch shows as TASK_WAKING, which is not
+// TASK_RUNNING.
+static __always_inline void leave(struct runq_counters *count, struct runq_displaced *displaced,
+				  _Bool preempted, struct task_struct *prev, struct task_struct *next,
+				  __u64 now_ns)
 {
 	__u32 state = task_state(prev);
 	__u64 key = (__u64)prev;
 
 	if (preempted || state == TASK_RUNNING) {
 		count->involuntary++;
-		requeue(count, prev, next, state, now_ns);
+		requeue(count, displaced, prev, next, state, now_ns);
 		return;
 	}
 	count->voluntary++;
@@ -255,9 +290,10 @@ static __always_inline int unmeasured(__u64 cgroup, int reason)
 	return reason;
 }
 
-// Until the first task found no room, a task without an entry must have been queued since before the probe was
-// attached; it gets an entry now, so that this can be said of it once only.
-static __always_inline int without_start(struct runq_counters *count, __u64 key, struct runq_task *known, __u64 cgroup)
+// Until the first task found no room, a task without an entry must have been queued since before the probe
+// was attached; it gets an entry now, so that this can be said of it once only.
+static __always_inline int without_start(struct runq_counters *count, __u64 key, struct runq_task *known,
+					 __u64 cgroup)
 {
 	struct runq_task fresh = {};
 
@@ -266,10 +302,11 @@ static __always_inline int without_start(struct runq_counters *count, __u64 key,
 	return unmeasured(cgroup, RUNQ_LOST_NO_START);
 }
 
-static __always_inline void report(struct runq_counters *count, struct task_struct *task, __u64 cgroup, __u64 wait_ns,
-				   __u64 now_ns)
+static __always_inline void report(struct runq_counters *count, struct task_struct *task, __u64 cgroup,
+				   __u64 wait_ns, __u64 now_ns)
 {
-	// User space takes events when it is asked for metrics, and has to be woken only before they overflow.
+	// User space takes events when it is asked for metrics, and has to be woken only before they
+	// overflow.
 	__u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
 	__u64 size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
 	struct runq_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
@@ -298,7 +335,8 @@ static __always_inline void record(struct runq_waits *of_series, __u64 wait_ns)
 }
 
 // A task gets the CPU: its wait ends.
-static __always_inline int arrive(struct runq_counters *count, struct task_struct *next, __u64 begin_ns, __u64 now_ns)
+static __always_inline int arrive(struct runq_counters *count, struct task_struct *next, __u64 begin_ns,
+				  __u64 now_ns)
 {
 	__u64 key = (__u64)next, cgroup = cgroup_of(next)->kn->id, queued_ns, wait_ns;
 	struct runq_task *known = bpf_map_lookup_elem(&tasks, &key);
@@ -332,12 +370,15 @@ static __always_inline int exchange(struct runq_counters *count, _Bool preempted
 {
 	__u32 zero = 0;
 	__u64 *begin_ns = bpf_map_lookup_elem(&attached_ns, &zero), now_ns;
+	struct runq_displaced *displaced = bpf_map_lookup_elem(&displaced_tasks, &zero);
 
-	if (!begin_ns || !*begin_ns)
+	if (!begin_ns || !*begin_ns || !displaced)
 		return RUNQ_FILTERED_ATTACHING;
 	now_ns = bpf_ktime_get_ns();
+	if (displaced->task)
+		blame_successor(displaced, next);
 	if (is_somebody(prev))
-		leave(count, preempted, prev, next, now_ns);
+		leave(count, displaced, preempted, prev, next, now_ns);
 	return is_somebody(next) ? arrive(count, next, *begin_ns, now_ns) : RUNQ_FILTERED_IDLE;
 }
 

@@ -31,7 +31,7 @@ enum runq_class {
 	RUNQ_NOT_PREEMPTED,
 	RUNQ_SAME,	// to a task of its own control group
 	RUNQ_OTHER,	// to another control group
-	RUNQ_SYSTEM,	// to a kernel thread or a task of the root control group
+	RUNQ_SYSTEM,	// to kernel threads alone, or to a task of the root control group
 	RUNQ_THROTTLED, // to the limit of its own control group, or of one above
 	RUNQ_CLASSES
 };
@@ -45,8 +45,8 @@ struct runq_task {
 };
 _Static_assert(sizeof(struct runq_task) == 24, "runq_task");
 
-// Whose waits, and who took the CPU when they began; without a culprit, and class NOT_PREEMPTED, for waits that began
-// with a wakeup.
+// Whose waits, and who took the CPU when they began; without a culprit, and class NOT_PREEMPTED, for waits
+// that began with a wakeup.
 struct runq_series {
 	__u64 victim;
 	__u64 culprit;
@@ -62,6 +62,14 @@ struct runq_waits {
 	__u64 unmeasured;	   // waits that ended and whose length is not known
 };
 _Static_assert(sizeof(struct runq_waits) == (RUNQ_BOUNDS + 5) * 8, "runq_waits");
+
+// Who lost this CPU to a kernel thread, until it is known who has it next.
+struct runq_displaced {
+	__u64 task; // key of its entry; 0: nobody
+	__u64 queued_ns;
+	__u64 cgroup;
+};
+_Static_assert(sizeof(struct runq_displaced) == 24, "runq_displaced");
 
 struct runq_counters {
 	__u64 verdicts[RUNQ_PROGRAMS][RUNQ_VERDICTS];

@@ -2,10 +2,10 @@
 
 import sched
 
-NAPS = 1000
-NAP_SECONDS = 0.003
+NAPS = 1500
+NAP_SECONDS = 0.002
 # Before and after the load, while the probe is attached already and still.
-SWITCHES_AROUND = 500
+SWITCHES_AROUND = 900
 
 
 def switches():

@@ -6,7 +6,7 @@ HOG_SECONDS = 1.2
 NAPS = 60
 NAP_SECONDS = 0.02
 # The kernel may take its clock of the wakeup before for that of the switch.
-CLOCK_BLUR_NS = 100_000
+CLOCK_BLUR_NS = 400_000
 
 noted = [sched.Waits(), sched.Waits()]
 hogs = [sched.spawn("hogs", sched.hog, HOG_SECONDS, waits) for waits in noted]
