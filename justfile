@@ -17,12 +17,10 @@ test:
     cargo clippy --workspace --all-targets --locked -- -D warnings
     cargo nextest run --workspace --locked --no-fail-fast
 
-# Real kernels: every scenario on every pinned kernel, with the other loader on the oldest and the newest; then the tests
-# that need a machine.
+# Real kernels: every scenario on every pinned kernel, then the tests that need a machine.
 test-vm: build
     target/release/probelab doctor
     target/release/probelab --allow-drift run all --kernel all
-    target/release/probelab --allow-drift run all --kernel 5.10 --kernel 7.2 --loader libbpf
     PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --locked -p probelab --run-ignored only --no-fail-fast -j 1
 
 # Every scenario on every kernel with both loaders, compared.
