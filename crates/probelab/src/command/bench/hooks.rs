@@ -45,13 +45,13 @@ const JOBS: [Job; 5] = [
     },
     Job {
         name: "exec",
-        ours: "activity_exec",
+        ours: "activity_sched",
         tool: "execsnoop",
         process: "execsnoop-libbp",
     },
     Job {
         name: "open",
-        ours: "activity_open",
+        ours: "activity_sys",
         tool: "opensnoop",
         process: "opensnoop-libbp",
     },
