@@ -143,7 +143,7 @@ fn between(before: &[Series], after: &[Series], fits: &dyn Fn(&str, &str) -> boo
 
 fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
     let (before, after) = (series(record, "load.before")?, series(record, "load.after")?);
-    let work = series(record, "load.work")?;
+    let counted = series(record, "load.events")?;
     let (runs, instructions) = between(&before, &after, &|process, program| {
         process == "probed" && program == "empty"
     });
@@ -155,7 +155,7 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
     }
     let mut rows = Vec::new();
     for job in &JOBS {
-        let events: f64 = work
+        let events: f64 = counted
             .iter()
             .filter(|series| series.labels.get("job").is_some_and(|name| name == job.name))
             .map(|series| series.value)

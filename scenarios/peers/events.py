@@ -45,7 +45,7 @@ def open_files():
 
 
 def call():
-    subprocess.run(["/lab/work/triangle", str(CALLS), "0"], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(["./triangle", str(CALLS), "0"], stdout=subprocess.DEVNULL, check=True)
 
 
 def contend():
