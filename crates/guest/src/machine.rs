@@ -129,6 +129,21 @@ pub fn bring_processors_online(cpus: u32) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a machine in which DAMON runs: it acts on accessed bits that a page does not lose or gain at an exact
+/// instruction (see "How exactness is had" in ARCHITECTURE.md).
+pub fn refuse_access_monitors() -> Result<()> {
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        anyhow::ensure!(
+            !name.starts_with("kdamond"),
+            "this kernel watches memory accesses (its thread {}): two runs of it would differ; \
+             find the parameter that turns its DAMON module off and add it to the kernel command line",
+            name.trim()
+        );
+    }
+    Ok(())
+}
+
 /// Stops the machine at this instruction; returns after it was restored and resumed.
 ///
 /// The time stamp counter just before goes to `stop_time`, in memory that the host sees: it is the machine's own

@@ -20,7 +20,10 @@ mod watchdog;
 use anyhow::{Context, Result, bail};
 use wire::{Boot, GuestEnd, Job, Outcome, PROTOCOL, unpack};
 
-use crate::{channel::Channel, step::Failure};
+use crate::{
+    channel::Channel,
+    step::{Failure, InStep},
+};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -67,6 +70,9 @@ fn live(channel: &mut Channel) -> Result<()> {
             .job
             .context("the boot message has neither a job nor a checkpoint")?;
         return run_job(channel, &job, &blobs[boot.first_job_blob..], &mut children);
+    }
+    if let Err(failure) = machine::refuse_access_monitors().in_step("exactness") {
+        return send(channel, Err(failure));
     }
     channel.clear()?;
     machine::stop_for_checkpoint(channel.stop_time()?)?;
