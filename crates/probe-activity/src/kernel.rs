@@ -10,7 +10,7 @@ use std::{
 
 use nix::{errno::Errno, unistd::execve};
 use probe::{
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
     maps::{MapError, PerCpuArray, PerCpuHash},
@@ -63,17 +63,6 @@ impl Config {
             |programs: Vec<(&'static str, bool)>| programs.into_iter().map(|(name, _)| name).collect();
         (names(needed), names(not))
     }
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
 }
 
 /// A reading of all counters.
@@ -250,9 +239,7 @@ impl Activity {
         let counts = self.sweep()?;
         let cgroups = &mut self.cgroups;
         let shown = self.tally.show(&counts, |cgroup| cgroups.path(cgroup));
-        let mut hits = self
-            .programs
-            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?))?;
+        let mut hits = self.programs.hits(&self.object, || self.verdicts())?;
         // The maps must hold as many events as were said to be recorded.
         for (verdict, held) in [
             (ACTIVITY_RECORDED_EXEC, shown.count(ACTIVITY_EXEC)),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use probe::{
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
     histogram::{Histogram, bound_ns},
     loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
@@ -128,17 +128,6 @@ pub struct Reading {
     pub unended: u64,
     /// Events that the ring buffer had no room for, or that made no sense.
     pub events_lost: u64,
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// The program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
 }
 
 /// The probe in place. Dropping it detaches it.
@@ -340,9 +329,7 @@ impl ConnectProbe {
     /// # Errors
     /// When a map or the program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
-        let hits = self
-            .programs
-            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?.to_vec()))?;
+        let hits = self.programs.hits(&self.object, || self.verdicts())?;
         let mut reading = Reading {
             series: self.gone.clone(),
             hits,

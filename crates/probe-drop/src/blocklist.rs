@@ -13,10 +13,14 @@ pub mod types;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use probe::{Failure, Probe, accounting::Hits, metrics::Families};
+use probe::{
+    Failure, Probe,
+    accounting::{Hits, ReadError},
+    metrics::Families,
+};
 
 use entry::Entry;
-use kernel::{AttachError, Count, Kernel, ReadError};
+use kernel::{AttachError, Count, Kernel};
 use list_file::{Entries, ListError, ListFile};
 pub use spec::{Control, Spec};
 use table::{Kind, Table, TableError};

@@ -8,7 +8,7 @@ use std::{fmt, io, os::fd::AsFd};
 
 use probe::{
     Failure, Probe,
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     interface::Interface,
     loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
     maps::{MapError, PerCpuArray},
@@ -68,20 +68,6 @@ pub enum AttachError {
         /// What the kernel said.
         source: io::Error,
     },
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
-    /// The socket's statistics.
-    #[error("cannot read the packet socket's statistics: {0}")]
-    Socket(#[from] io::Error),
 }
 
 /// Packets and bytes of one protocol and reason, both by their place in [`PROTOCOL_NAMES`] and [`REASON_NAMES`].
@@ -174,9 +160,7 @@ impl Filter {
     /// # Errors
     /// When a map or a program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
-        let hits = self
-            .programs
-            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?))?;
+        let hits = self.programs.hits(&self.object, || self.verdicts())?;
         let cpus = self.counters.get(&0, 0)?;
         let mut counted = Vec::new();
         for protocol in 0..PROTOCOL_NAMES.len() {

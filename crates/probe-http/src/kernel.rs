@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-use probe::accounting::{Hits, Programs};
+use probe::accounting::{Hits, Programs, ReadError};
 use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
 use probe::interface::Interface;
 use probe::loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned};
@@ -313,9 +313,7 @@ impl HttpProbe {
     /// When a map or a program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
         self.drain();
-        let hits = self
-            .programs
-            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?.to_vec()))?;
+        let hits = self.programs.hits(&self.object, || self.verdicts())?;
         let mut tally = Tally::default();
         for cpu in self.counters.get(&0, 0)?.iter() {
             tally.add_counters(cpu);
@@ -354,18 +352,4 @@ impl HttpProbe {
             series,
         })
     }
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
-    /// The socket's statistics.
-    #[error("cannot read the packet socket's statistics: {0}")]
-    Socket(#[from] io::Error),
 }

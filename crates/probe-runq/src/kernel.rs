@@ -10,7 +10,7 @@ use std::{
 
 use nix::time::{ClockId, clock_gettime};
 use probe::{
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     histogram::bound_ns,
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
     maps::{Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
@@ -66,17 +66,6 @@ pub enum AttachError {
     /// The kernel half could not be told to begin.
     #[error("cannot write a BPF map: {0}")]
     Map(#[from] MapError),
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
 }
 
 /// The probe in place. Dropping it detaches it.
@@ -255,14 +244,14 @@ impl RunqProbe {
     /// When a map or a program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
         let mut counters = runq_counters::default();
-        let hits = self.programs.hits::<ReadError>(&self.object, || {
+        let hits = self.programs.hits(&self.object, || {
             counters = self.counters()?;
             let total = |verdict| {
                 (0..RUNQ_PROGRAMS as usize)
                     .map(|program| counters.verdicts[program][verdict])
                     .sum()
             };
-            Ok((0..RUNQ_VERDICTS as usize).map(total).collect())
+            Ok((0..RUNQ_VERDICTS as usize).map(total).collect::<Vec<_>>())
         })?;
         Ok(Reading {
             waits: self.waits(|_| true)?,

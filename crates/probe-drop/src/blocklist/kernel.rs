@@ -4,7 +4,7 @@ use std::{fmt, io, net::IpAddr};
 
 use ipnet::IpNet;
 use probe::{
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     interface::Interface,
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, TestRun, XdpMode, include_bytes_aligned},
     maps::{self, LpmTrie, MapError, PerCpuArray, lpm_trie::Key},
@@ -79,17 +79,6 @@ pub enum AttachError {
         /// Where that runs.
         mode: XdpMode,
     },
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
 }
 
 /// Packets and bytes.
@@ -344,9 +333,9 @@ impl Kernel {
     /// # Errors
     /// When either cannot be read.
     pub fn hits(&self) -> Result<Hits, ReadError> {
-        self.programs.hits::<ReadError>(&self.object, || {
-            Ok(self.all_verdicts()?.iter().map(|count| count.packets).collect())
-        })
+        let packets = |counts: Vec<Count>| counts.iter().map(|count| count.packets).collect::<Vec<_>>();
+        self.programs
+            .hits(&self.object, || self.all_verdicts().map(packets))
     }
 }
 
