@@ -13,15 +13,15 @@ use probe::{
     accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{MapError, PerCpuArray, PerCpuHash},
+    maps::{self, MapError, PerCpuArray, PerCpuHash},
     stats::unaccounted,
 };
 
 use crate::{
     spec::Control,
-    tally::{Classes, Counts, Shown, Tally},
+    tally::{Counts, Shown, Tally},
     types::{
-        ACTIVITY_CLASSES, ACTIVITY_EXEC, ACTIVITY_OPEN, ACTIVITY_RECORDED_EXEC, ACTIVITY_RECORDED_OPEN,
+        ACTIVITY_EXEC, ACTIVITY_OPEN, ACTIVITY_RECORDED_EXEC, ACTIVITY_RECORDED_OPEN,
         ACTIVITY_RECORDED_SYSCALL, ACTIVITY_VERDICTS, activity_classes, activity_counters, activity_result,
     },
 };
@@ -184,14 +184,8 @@ impl Activity {
         }
     }
 
-    fn verdicts(&self) -> Result<Vec<u64>, MapError> {
-        let mut sums = vec![0; ACTIVITY_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+    fn verdicts(&self) -> Result<[u64; ACTIVITY_VERDICTS as usize], MapError> {
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     fn counts(&self) -> Result<Counts, MapError> {
@@ -202,13 +196,7 @@ impl Activity {
         }
         for entry in self.cgroups_map.iter() {
             let (cgroup, cpus) = entry?;
-            let mut sums: Classes = [0; ACTIVITY_CLASSES as usize];
-            for cpu in cpus.iter() {
-                for (sum, count) in sums.iter_mut().zip(cpu.calls) {
-                    *sum += count;
-                }
-            }
-            counts.classes.insert(cgroup, sums);
+            counts.classes.insert(cgroup, maps::sum(&cpus).calls);
         }
         Ok(counts)
     }

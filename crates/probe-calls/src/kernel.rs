@@ -7,7 +7,7 @@ use probe::{
     accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
     loader::{Hook, Knobs, Link, Loader, Object, include_bytes_aligned},
-    maps::{MapError, PerCpuArray, PerCpuHash},
+    maps::{self, MapError, PerCpuArray, PerCpuHash},
     stats::unaccounted,
 };
 
@@ -208,14 +208,8 @@ impl Counter {
         Ok(verdicts[CALLS_FILTERED_STIMULUS as usize])
     }
 
-    fn verdicts(&self) -> Result<Vec<u64>, MapError> {
-        let mut sums = vec![0; CALLS_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+    fn verdicts(&self) -> Result<[u64; CALLS_VERDICTS as usize], MapError> {
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     fn entries(&self) -> Result<Vec<Entry>, MapError> {

@@ -13,7 +13,7 @@ use probe::{
     cgroups::{Cgroups, GONE},
     histogram::{Histogram, bound_ns},
     loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    maps::{self, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer},
 };
 
 use crate::{
@@ -98,18 +98,11 @@ impl Default for Series {
 }
 
 impl Series {
-    fn add(&mut self, cpus: &[connect_histogram]) {
-        for cpu in cpus {
-            self.duration.add(&cpu.buckets, u128::from(cpu.duration_sum_ns));
-            self.retransmits += cpu.retransmits;
-            self.slow += cpu.slow;
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.duration.merge(&other.duration);
-        self.retransmits += other.retransmits;
-        self.slow += other.slow;
+    fn add(&mut self, kernel: &connect_histogram) {
+        self.duration
+            .add(&kernel.buckets, u128::from(kernel.duration_sum_ns));
+        self.retransmits += kernel.retransmits;
+        self.slow += kernel.slow;
     }
 }
 
@@ -239,13 +232,7 @@ impl ConnectProbe {
     }
 
     fn verdicts(&self) -> Result<[u64; CONNECT_VERDICTS as usize], MapError> {
-        let mut sums = [0; CONNECT_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     /// The descriptor that becomes readable when [`Self::take_events`] has something to hand out.
@@ -314,7 +301,7 @@ impl ConnectProbe {
                 self.gone
                     .entry(labelled(key, Some(GONE.to_owned())))
                     .or_default()
-                    .add(&cpus);
+                    .add(&maps::sum(&cpus));
             }
         }
         Ok(())
@@ -338,10 +325,9 @@ impl ConnectProbe {
             events_lost: self.unreadable_events,
             ..Reading::default()
         };
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            reading.unended += cpu.stale;
-            reading.events_lost += cpu.events_lost;
-        }
+        let counters = maps::sum(&self.counters.get(&0, 0)?);
+        reading.unended += counters.stale;
+        reading.events_lost += counters.events_lost;
         // All entries before any path: a group that is not found then is gone, not new.
         let mut entries = Vec::new();
         for entry in self.histograms.iter() {
@@ -350,13 +336,11 @@ impl ConnectProbe {
         reading.kernel_series = entries.len() as u64;
         for (key, cpus) in entries {
             let cgroup = self.config.per_cgroup.then(|| self.cgroups.path(key.cgroup));
-            let mut series = Series::default();
-            series.add(&cpus);
             reading
                 .series
                 .entry(labelled(&key, cgroup))
                 .or_default()
-                .merge(&series);
+                .add(&maps::sum(&cpus));
         }
         Ok(reading)
     }

@@ -11,7 +11,7 @@ use probe::{
     accounting::{Hits, Programs, ReadError},
     interface::Interface,
     loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{MapError, PerCpuArray},
+    maps::{self, MapError, PerCpuArray},
     metrics::Families,
     packet_socket::PacketSocket,
 };
@@ -145,14 +145,8 @@ impl Filter {
         })
     }
 
-    fn verdicts(&self) -> Result<Vec<u64>, MapError> {
-        let mut sums = vec![0; DROP_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+    fn verdicts(&self) -> Result<[u64; DROP_VERDICTS as usize], MapError> {
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     /// Reads everything.
@@ -161,24 +155,18 @@ impl Filter {
     /// When a map or a program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
         let hits = self.programs.hits(&self.object, || self.verdicts())?;
-        let cpus = self.counters.get(&0, 0)?;
+        let table = maps::sum(&self.counters.get(&0, 0)?).table;
         let mut counted = Vec::new();
         for protocol in 0..PROTOCOL_NAMES.len() {
             for reason in 0..REASON_NAMES.len() {
                 let place = protocol * DROP_REASON_SLOTS as usize + reason;
-                let sum = cpus.iter().filter_map(|cpu| cpu.table.get(place)).fold(
-                    drop_count::default(),
-                    |sum, count| drop_count {
-                        packets: sum.packets + count.packets,
-                        bytes: sum.bytes + count.bytes,
-                    },
-                );
-                if sum.packets > 0 {
+                let drop_count { packets, bytes } = table[place];
+                if packets > 0 {
                     counted.push(Counted {
                         protocol,
                         reason,
-                        packets: sum.packets,
-                        bytes: sum.bytes,
+                        packets,
+                        bytes,
                     });
                 }
             }

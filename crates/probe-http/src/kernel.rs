@@ -11,7 +11,7 @@ use probe::accounting::{Hits, Programs, ReadError};
 use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
 use probe::interface::Interface;
 use probe::loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned};
-use probe::maps::{Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
+use probe::maps::{self, Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
 use probe::packet_socket::PacketSocket;
 use probe::stats::ProgramStats;
 
@@ -232,13 +232,7 @@ impl HttpProbe {
     }
 
     fn verdicts(&self) -> Result<[u64; HTTP_VERDICTS as usize], MapError> {
-        let mut sums = [0; HTTP_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     /// Descriptors that become readable when [`Self::drain`] has something to do.
@@ -315,16 +309,12 @@ impl HttpProbe {
         self.drain();
         let hits = self.programs.hits(&self.object, || self.verdicts())?;
         let mut tally = Tally::default();
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            tally.add_counters(cpu);
-        }
+        tally.add_counters(&maps::sum(&self.counters.get(&0, 0)?));
         let mut series = 0;
         for entry in self.histograms.iter() {
             let (key, cpus) = entry?;
             series += 1;
-            for histogram in cpus.iter() {
-                tally.add_histogram(key.method, key.status, histogram);
-            }
+            tally.add_histogram(key.method, key.status, &maps::sum(&cpus));
         }
         tally.merge(self.slow.tally());
         tally.merge(&self.expired);

@@ -13,7 +13,7 @@ use probe::{
     accounting::{Hits, Programs, ReadError},
     histogram::bound_ns,
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    maps::{self, Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
 };
 
 use crate::{
@@ -185,16 +185,7 @@ impl RunqProbe {
     }
 
     fn counters(&self) -> Result<runq_counters, MapError> {
-        let mut sum = [0_u64; size_of::<runq_counters>() / size_of::<u64>()];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sum
-                .iter_mut()
-                .zip(bytemuck::cast_slice::<_, u64>(std::slice::from_ref(cpu)))
-            {
-                *sum += count;
-            }
-        }
-        Ok(bytemuck::cast(sum))
+        Ok(maps::sum(&self.counters.get(&0, 0)?))
     }
 
     /// The control groups whose tasks waited, or for which others did.
