@@ -14,6 +14,7 @@ use probe::{
     cgroups::{Cgroups, GONE},
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
     maps::{self, MapError, PerCpuArray, PerCpuHash},
+    proof::prove,
     stats::unaccounted,
 };
 
@@ -169,19 +170,11 @@ impl Activity {
         what: &str,
         act: impl FnOnce() -> io::Result<()>,
     ) -> Result<(), String> {
-        let seen = || {
-            let verdicts = self.verdicts().map_err(|error| error.to_string())?;
-            Ok::<_, String>(verdicts[verdict as usize])
-        };
-        let before = seen()?;
-        act().map_err(|error| format!("{what} that {tracepoint} must see cannot be made: {error}"))?;
-        if seen()? > before {
-            Ok(())
-        } else {
-            Err(format!(
-                "tracepoint {tracepoint} is attached but silent: it did not see {what}"
-            ))
-        }
+        prove(
+            || Ok(self.verdicts()?[verdict as usize]),
+            || act().map_err(|error| format!("{what} that {tracepoint} must see cannot be made: {error}")),
+            || format!("tracepoint {tracepoint} is attached but silent: it did not see {what}"),
+        )
     }
 
     fn verdicts(&self) -> Result<[u64; ACTIVITY_VERDICTS as usize], MapError> {

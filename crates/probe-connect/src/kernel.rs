@@ -14,6 +14,7 @@ use probe::{
     histogram::{Histogram, bound_ns},
     loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
     maps::{self, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    proof::prove,
 };
 
 use crate::{
@@ -214,21 +215,15 @@ impl ConnectProbe {
     /// # Errors
     /// The reason in words when it did not.
     pub fn prove(&self) -> Result<(), String> {
-        let runs = || {
-            self.verdicts()
-                .map(|verdicts| verdicts.iter().sum::<u64>())
-                .map_err(|error| error.to_string())
+        let listen = || match TcpListener::bind(("127.0.0.1", 0)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("cannot open a listening socket on 127.0.0.1: {error}")),
         };
-        let before = runs()?;
-        TcpListener::bind(("127.0.0.1", 0))
-            .map_err(|error| format!("cannot open a listening socket on 127.0.0.1: {error}"))?;
-        if runs()? > before {
-            Ok(())
-        } else {
-            Err(format!(
-                "{HOOK} is attached but silent: opening a listening socket did not run it"
-            ))
-        }
+        prove(
+            || Ok(self.verdicts()?.iter().sum()),
+            listen,
+            || format!("{HOOK} is attached but silent: opening a listening socket did not run it"),
+        )
     }
 
     fn verdicts(&self) -> Result<[u64; CONNECT_VERDICTS as usize], MapError> {

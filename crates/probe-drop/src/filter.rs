@@ -183,22 +183,12 @@ impl Probe for Filter {
     /// Sends a frame and sees whether the program ran. On its way out it does even where nothing is ever received; from
     /// then on the kernel need not run it for such packets.
     fn prove(&mut self) -> Result<(), String> {
-        let name = &self.interface.name;
-        let seen = || {
-            self.verdicts()
-                .map(|verdicts| verdicts.iter().sum::<u64>())
-                .map_err(|error| error.to_string())
-        };
-        let before = seen()?;
-        PacketSocket::send_stimulus(&self.interface)
-            .map_err(|error| format!("cannot send the test frame on {name}: {error}"))?;
-        if seen()? == before {
-            return Err(format!(
-                "the hook on {name} is attached but silent: a test frame did not run it"
-            ));
-        }
+        PacketSocket::prove(&self.interface, || Ok(self.verdicts()?.iter().sum()))?;
         if let Err(error) = self.socket.ignore_outgoing() {
-            tracing::debug!("the program on {name} runs for outgoing packets, too: {error}");
+            tracing::debug!(
+                "the program on {} runs for outgoing packets, too: {error}",
+                self.interface.name
+            );
         }
         self.proven = true;
         Ok(())

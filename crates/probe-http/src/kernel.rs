@@ -213,22 +213,7 @@ impl HttpProbe {
     /// # Errors
     /// The reason in words when it did not.
     pub fn prove(&self) -> Result<(), String> {
-        let name = &self.config.interface.name;
-        let seen = || {
-            self.verdicts()
-                .map(|verdicts| verdicts.iter().sum::<u64>())
-                .map_err(|error| error.to_string())
-        };
-        let before = seen()?;
-        PacketSocket::send_stimulus(&self.config.interface)
-            .map_err(|error| format!("cannot send the test frame on {name}: {error}"))?;
-        if seen()? > before {
-            Ok(())
-        } else {
-            Err(format!(
-                "the hook on {name} is attached but silent: a test frame did not run it"
-            ))
-        }
+        PacketSocket::prove(&self.config.interface, || Ok(self.verdicts()?.iter().sum()))
     }
 
     fn verdicts(&self) -> Result<[u64; HTTP_VERDICTS as usize], MapError> {

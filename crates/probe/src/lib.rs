@@ -15,6 +15,7 @@ pub mod memlock;
 pub mod metrics;
 pub mod packet_socket;
 mod probe;
+pub mod proof;
 pub mod stats;
 pub mod xdp;
 

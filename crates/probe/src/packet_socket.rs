@@ -9,6 +9,8 @@ use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 
 use crate::interface::Interface;
+use crate::maps::MapError;
+use crate::proof;
 
 /// An `AF_PACKET` socket, unbound until its filter is in place.
 #[derive(Debug)]
@@ -122,6 +124,22 @@ impl PacketSocket {
         } else {
             Ok(())
         }
+    }
+
+    /// Sends the stimulus and sees whether `hits`, a program's runs on this interface, rise. Needs `CAP_NET_RAW`.
+    ///
+    /// # Errors
+    /// The reason in words when they do not.
+    pub fn prove(interface: &Interface, hits: impl Fn() -> Result<u64, MapError>) -> Result<(), String> {
+        let name = &interface.name;
+        proof::prove(
+            hits,
+            || {
+                Self::send_stimulus(interface)
+                    .map_err(|error| format!("cannot send the test frame on {name}: {error}"))
+            },
+            || format!("the hook on {name} is attached but silent: a test frame did not run it"),
+        )
     }
 
     /// Packets the socket could not queue, since it was opened. The kernel forgets its number when it is read.
