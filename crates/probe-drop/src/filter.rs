@@ -4,16 +4,16 @@
 mod report;
 mod types;
 
-use std::{fmt, io, os::fd::AsFd};
+use std::fmt;
 
 use probe::{
     Failure, Probe,
     accounting::{Hits, Programs, ReadError},
     interface::Interface,
-    loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
+    loader::{Knobs, Loader, Object, include_bytes_aligned},
     maps::{self, MapError, PerCpuArray},
     metrics::Families,
-    packet_socket::PacketSocket,
+    packet_socket::{AttachError, PacketSocket},
 };
 use serde::Deserialize;
 
@@ -52,22 +52,6 @@ impl probe::Spec for Spec {
         let interface = Interface::by_name(&self.interface)?;
         Ok(Box::new(Filter::attach(loader, interface, self.control)?))
     }
-}
-
-/// Why the filter is not in place.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachError {
-    /// The kernel half could not be loaded.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The packet socket could not be opened or bound.
-    #[error("cannot open a packet socket on {interface}: {source}; it needs CAP_NET_RAW")]
-    Socket {
-        /// The interface's name.
-        interface: String,
-        /// What the kernel said.
-        source: io::Error,
-    },
 }
 
 /// Packets and bytes of one protocol and reason, both by their place in [`PROTOCOL_NAMES`] and [`REASON_NAMES`].
@@ -128,13 +112,7 @@ impl Filter {
         };
         let mut object = Object::load(loader, name, bytes, &Knobs::default())?;
         let programs = Programs::before_attach(&object, &[PROGRAM])?;
-        let failed = |source| AttachError::Socket {
-            interface: interface.name.clone(),
-            source,
-        };
-        let socket = PacketSocket::open().map_err(failed)?;
-        object.attach(PROGRAM, &Hook::Socket(socket.as_fd()))?;
-        socket.bind(&interface).map_err(failed)?;
+        let socket = PacketSocket::attach(&mut object, PROGRAM, &interface)?;
         Ok(Self {
             counters: object.map("counters")?,
             interface,

@@ -10,9 +10,9 @@ use nix::time::{ClockId, clock_gettime};
 use probe::accounting::{Hits, Programs, ReadError};
 use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
 use probe::interface::Interface;
-use probe::loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned};
+use probe::loader::{Knobs, LoadError, Loader, Object, include_bytes_aligned};
 use probe::maps::{self, Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
-use probe::packet_socket::PacketSocket;
+use probe::packet_socket::{self, PacketSocket};
 use probe::stats::ProgramStats;
 
 use crate::slow::SlowPath;
@@ -55,14 +55,9 @@ pub enum AttachError {
     /// The kernel half could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The packet socket could not be opened or bound.
-    #[error("cannot open a packet socket on {interface}: {source}; it needs CAP_NET_RAW")]
-    Socket {
-        /// The interface's name.
-        interface: String,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    /// It could not be put on a packet socket.
+    #[error(transparent)]
+    Socket(#[from] packet_socket::AttachError),
     /// More ports than the program can hold, or none.
     #[error("one to {HTTP_MAX_PORTS} ports can be watched, not {count}")]
     Ports {
@@ -130,18 +125,6 @@ fn set_clock_offset(map: &mut Array<u64>) {
     }
 }
 
-fn attach(object: &mut Object, program: &str, interface: &Interface) -> Result<PacketSocket, AttachError> {
-    let failed = |source| AttachError::Socket {
-        interface: interface.name.clone(),
-        source,
-    };
-    let socket = PacketSocket::open().map_err(failed)?;
-    socket.stamp_packets().map_err(failed)?;
-    object.attach(program, &Hook::Socket(socket.as_fd()))?;
-    socket.bind(interface).map_err(failed)?;
-    Ok(socket)
-}
-
 impl HttpProbe {
     /// Loads the kernel half and attaches it.
     ///
@@ -176,7 +159,7 @@ impl HttpProbe {
         }
         let empty = if config.calibrate {
             let mut empty = Object::load(loader, "empty.bpf.o", EMPTY, &Knobs::default())?;
-            let socket = attach(&mut empty, "empty", &config.interface)?;
+            let socket = PacketSocket::attach_stamping(&mut empty, "empty", &config.interface)?;
             Some((empty, socket))
         } else {
             None
@@ -184,7 +167,7 @@ impl HttpProbe {
         let programs = Programs::before_attach(&object, &PROGRAMS[..1])?;
         let mut clock_offset: Array<u64> = object.map("clock_offset")?;
         set_clock_offset(&mut clock_offset);
-        let socket = attach(&mut object, PROGRAMS[0], &config.interface)?;
+        let socket = PacketSocket::attach_stamping(&mut object, PROGRAMS[0], &config.interface)?;
         Ok(Self {
             counters: object.map("counters")?,
             clock_offset,
