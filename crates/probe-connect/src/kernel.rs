@@ -11,6 +11,7 @@ use std::{
 use probe::{
     accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
+    clock::nanoseconds,
     histogram::{Histogram, bound_ns},
     loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
     maps::{self, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer},
@@ -156,10 +157,6 @@ fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
         Some(Control::BucketOffByOne) => ("connect.bucket_off_by_one.bpf.o", BUCKET_OFF_BY_ONE),
         Some(Control::CurrentAtCompletion) => ("connect.current_at_completion.bpf.o", CURRENT_AT_COMPLETION),
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl ConnectProbe {

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
-
-use nix::time::{ClockId, clock_gettime};
 
 use probe::accounting::{Hits, Programs, ReadError};
+use probe::clock::{monotonic_ns, real_ns};
 use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
 use probe::interface::Interface;
 use probe::loader::{Knobs, LoadError, Loader, Object, include_bytes_aligned};
@@ -116,12 +114,9 @@ impl fmt::Debug for HttpProbe {
 /// Tells the program how far CLOCK_REALTIME, on which the kernel stamps packets, is ahead of CLOCK_MONOTONIC. Done
 /// again with every look at the probe, because the wall clock is steered and set.
 fn set_clock_offset(map: &mut Array<u64>) {
-    let now = |clock| clock_gettime(clock).map(|time| Duration::from(time).as_nanos() as u64);
-    if let (Ok(real), Ok(monotonic)) = (now(ClockId::CLOCK_REALTIME), now(ClockId::CLOCK_MONOTONIC)) {
-        // Without it the program takes its own time, which is right but for interrupts.
-        if let Err(error) = map.set(0, real.wrapping_sub(monotonic), 0) {
-            tracing::warn!("receive stamps cannot be used: {error}");
-        }
+    // Without it the program takes its own time, which is right but for interrupts.
+    if let Err(error) = map.set(0, real_ns().wrapping_sub(monotonic_ns()), 0) {
+        tracing::warn!("receive stamps cannot be used: {error}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
-use probe::{Failure, Probe, interface::Interface, loader::Loader, metrics::Families};
+use probe::{Failure, Probe, clock::nanoseconds, interface::Interface, loader::Loader, metrics::Families};
 use serde::Deserialize;
 
 use crate::{
@@ -140,8 +140,7 @@ impl Probe for Started {
     }
 
     fn sweep(&mut self, now_ns: u64) -> Result<(), Failure> {
-        let idle_ns = u64::try_from(self.idle.as_nanos()).unwrap_or(u64::MAX);
-        Ok(self.probe.expire(now_ns.saturating_sub(idle_ns))?)
+        Ok(self.probe.expire(now_ns.saturating_sub(nanoseconds(self.idle)))?)
     }
 
     fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {

@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use nix::time::{ClockId, clock_gettime};
 use probe::{
     accounting::{Hits, Programs, ReadError},
+    clock::monotonic_ns,
     histogram::bound_ns,
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
     maps::{self, Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
@@ -92,11 +92,6 @@ fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
         Some(Control::RawCast) => ("runq.raw_cast.bpf.o", RAW_CAST),
         Some(Control::WakeupOnly) => ("runq.wakeup_only.bpf.o", WAKEUP_ONLY),
     }
-}
-
-/// The clock of `bpf_ktime_get_ns`. It exists on every Linux; 1 would only let the first waits be too long.
-fn monotonic_ns() -> u64 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(1, |now| Duration::from(now).as_nanos() as u64)
 }
 
 impl RunqProbe {

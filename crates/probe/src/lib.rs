@@ -5,6 +5,7 @@
 
 pub mod accounting;
 pub mod cgroups;
+pub mod clock;
 pub mod histogram;
 pub mod interface;
 mod kernel_types;
