@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod packet_socket;
 mod probe;
 pub mod proof;
+pub mod range;
 pub mod stats;
 pub mod xdp;
 
