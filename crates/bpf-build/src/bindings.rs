@@ -9,6 +9,19 @@ use crate::compile::{folder, variable};
 /// Classes of verdicts, as an enumerator's name holds them.
 const CLASSES: [&str; 3] = ["recorded", "filtered", "lost"];
 
+/// What is said once for all types, so that those who include them need not.
+const ALLOWED: &str = r#"#[allow(
+    dead_code,
+    missing_docs,
+    non_camel_case_types,
+    non_upper_case_globals,
+    unreachable_pub,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    clippy::allow_attributes_without_reason,
+    reason = "generated from C headers, which hold the documentation"
+)]"#;
+
 /// What was met on the way.
 #[derive(Debug, Default)]
 struct Seen {
@@ -87,7 +100,10 @@ pub fn bindings_in(file: &str, headers: &[&str], prefix: &str) {
         }))
         .generate()
         .unwrap_or_else(|error| panic!("cannot read {headers:?}: {error}; is libclang installed?"));
-    let text = format!("{types}\n{}", additions(&seen.borrow()));
+    let text = format!(
+        "{ALLOWED}\nmod generated {{\n{types}\n{}}}\npub use generated::*;\n",
+        additions(&seen.borrow())
+    );
     let path = Path::new(&variable("OUT_DIR")).join(file);
     std::fs::write(&path, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
 }

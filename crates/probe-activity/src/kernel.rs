@@ -10,18 +10,19 @@ use std::{
 
 use nix::{errno::Errno, unistd::execve};
 use probe::{
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{MapError, PerCpuArray, PerCpuHash},
+    maps::{self, MapError, PerCpuArray, PerCpuHash},
+    proof::prove,
     stats::unaccounted,
 };
 
 use crate::{
     spec::Control,
-    tally::{Classes, Counts, Shown, Tally},
+    tally::{Counts, Shown, Tally},
     types::{
-        ACTIVITY_CLASSES, ACTIVITY_EXEC, ACTIVITY_OPEN, ACTIVITY_RECORDED_EXEC, ACTIVITY_RECORDED_OPEN,
+        ACTIVITY_EXEC, ACTIVITY_OPEN, ACTIVITY_RECORDED_EXEC, ACTIVITY_RECORDED_OPEN,
         ACTIVITY_RECORDED_SYSCALL, ACTIVITY_VERDICTS, activity_classes, activity_counters, activity_result,
     },
 };
@@ -63,17 +64,6 @@ impl Config {
             |programs: Vec<(&'static str, bool)>| programs.into_iter().map(|(name, _)| name).collect();
         (names(needed), names(not))
     }
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
 }
 
 /// A reading of all counters.
@@ -180,29 +170,15 @@ impl Activity {
         what: &str,
         act: impl FnOnce() -> io::Result<()>,
     ) -> Result<(), String> {
-        let seen = || {
-            let verdicts = self.verdicts().map_err(|error| error.to_string())?;
-            Ok::<_, String>(verdicts[verdict as usize])
-        };
-        let before = seen()?;
-        act().map_err(|error| format!("{what} that {tracepoint} must see cannot be made: {error}"))?;
-        if seen()? > before {
-            Ok(())
-        } else {
-            Err(format!(
-                "tracepoint {tracepoint} is attached but silent: it did not see {what}"
-            ))
-        }
+        prove(
+            || Ok(self.verdicts()?[verdict as usize]),
+            || act().map_err(|error| format!("{what} that {tracepoint} must see cannot be made: {error}")),
+            || format!("tracepoint {tracepoint} is attached but silent: it did not see {what}"),
+        )
     }
 
-    fn verdicts(&self) -> Result<Vec<u64>, MapError> {
-        let mut sums = vec![0; ACTIVITY_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+    fn verdicts(&self) -> Result<[u64; ACTIVITY_VERDICTS as usize], MapError> {
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     fn counts(&self) -> Result<Counts, MapError> {
@@ -213,13 +189,7 @@ impl Activity {
         }
         for entry in self.cgroups_map.iter() {
             let (cgroup, cpus) = entry?;
-            let mut sums: Classes = [0; ACTIVITY_CLASSES as usize];
-            for cpu in cpus.iter() {
-                for (sum, count) in sums.iter_mut().zip(cpu.calls) {
-                    *sum += count;
-                }
-            }
-            counts.classes.insert(cgroup, sums);
+            counts.classes.insert(cgroup, maps::sum(&cpus).calls);
         }
         Ok(counts)
     }
@@ -250,9 +220,7 @@ impl Activity {
         let counts = self.sweep()?;
         let cgroups = &mut self.cgroups;
         let shown = self.tally.show(&counts, |cgroup| cgroups.path(cgroup));
-        let mut hits = self
-            .programs
-            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?))?;
+        let mut hits = self.programs.hits(&self.object, || self.verdicts())?;
         // The maps must hold as many events as were said to be recorded.
         for (verdict, held) in [
             (ACTIVITY_RECORDED_EXEC, shown.count(ACTIVITY_EXEC)),

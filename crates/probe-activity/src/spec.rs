@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use probe::{Failure, Probe, loader::Loader, metrics::Families};
+use probe::{Failure, Probe, loader::Loader, metrics::Families, range::at_least_1};
 use serde::Deserialize;
 
 use crate::{
@@ -61,10 +61,8 @@ impl probe::Spec for Spec {
         if !(self.exec || self.open || self.syscalls) {
             return Err("one of `exec`, `open` and `syscalls` must be true".to_owned());
         }
-        if self.max_cgroups == 0 || self.max_results == 0 {
-            return Err("`maxCgroups` and `maxResults` must be at least 1".to_owned());
-        }
-        Ok(())
+        at_least_1("maxCgroups", self.max_cgroups)?;
+        at_least_1("maxResults", self.max_results)
     }
 
     fn control(&self) -> Option<&str> {

@@ -4,10 +4,10 @@ use std::{fmt, path::Path};
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use probe::{
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
-    loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{MapError, PerCpuArray, PerCpuHash},
+    loader::{Hook, Knobs, Link, Loader, Object, include_bytes_aligned},
+    maps::{self, MapError, PerCpuArray, PerCpuHash},
     stats::unaccounted,
 };
 
@@ -39,17 +39,6 @@ pub(crate) struct Config {
     pub(crate) max_processes: u32,
     /// For the lab's negative controls only.
     pub(crate) control: Option<Control>,
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
 }
 
 /// A reading of all counters.
@@ -219,14 +208,8 @@ impl Counter {
         Ok(verdicts[CALLS_FILTERED_STIMULUS as usize])
     }
 
-    fn verdicts(&self) -> Result<Vec<u64>, MapError> {
-        let mut sums = vec![0; CALLS_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+    fn verdicts(&self) -> Result<[u64; CALLS_VERDICTS as usize], MapError> {
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     fn entries(&self) -> Result<Vec<Entry>, MapError> {
@@ -292,9 +275,7 @@ impl Counter {
         let before = recorded(&self.verdicts()?);
         let entries = self.sweep()?;
         let calls: Calls = self.tally.sum(&entries);
-        let mut hits = self
-            .programs
-            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?))?;
+        let mut hits = self.programs.hits(&self.object, || self.verdicts())?;
         // The counters must hold as many calls as were said to be recorded.
         hits.unaccounted += unaccounted(before, calls.total(), recorded(&hits.verdicts));
         Ok(Reading {

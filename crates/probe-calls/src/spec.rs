@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use probe::{Failure, Probe, loader::Loader, metrics::Families};
+use probe::{Failure, Probe, loader::Loader, metrics::Families, range::at_least_1};
 use serde::Deserialize;
 
 use crate::{
@@ -102,10 +102,7 @@ impl probe::Spec for Spec {
                     .to_owned(),
             );
         }
-        if self.max_entries == 0 {
-            return Err("`maxEntries` must be at least 1".to_owned());
-        }
-        Ok(())
+        at_least_1("maxEntries", self.max_entries)
     }
 
     fn control(&self) -> Option<&str> {

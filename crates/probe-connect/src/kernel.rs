@@ -9,11 +9,13 @@ use std::{
 };
 
 use probe::{
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
+    clock::nanoseconds,
     histogram::{Histogram, bound_ns},
     loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    maps::{self, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    proof::prove,
 };
 
 use crate::{
@@ -98,18 +100,11 @@ impl Default for Series {
 }
 
 impl Series {
-    fn add(&mut self, cpus: &[connect_histogram]) {
-        for cpu in cpus {
-            self.duration.add(&cpu.buckets, u128::from(cpu.duration_sum_ns));
-            self.retransmits += cpu.retransmits;
-            self.slow += cpu.slow;
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.duration.merge(&other.duration);
-        self.retransmits += other.retransmits;
-        self.slow += other.slow;
+    fn add(&mut self, kernel: &connect_histogram) {
+        self.duration
+            .add(&kernel.buckets, u128::from(kernel.duration_sum_ns));
+        self.retransmits += kernel.retransmits;
+        self.slow += kernel.slow;
     }
 }
 
@@ -128,17 +123,6 @@ pub struct Reading {
     pub unended: u64,
     /// Events that the ring buffer had no room for, or that made no sense.
     pub events_lost: u64,
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// The program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
 }
 
 /// The probe in place. Dropping it detaches it.
@@ -173,10 +157,6 @@ fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
         Some(Control::BucketOffByOne) => ("connect.bucket_off_by_one.bpf.o", BUCKET_OFF_BY_ONE),
         Some(Control::CurrentAtCompletion) => ("connect.current_at_completion.bpf.o", CURRENT_AT_COMPLETION),
     }
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl ConnectProbe {
@@ -232,31 +212,19 @@ impl ConnectProbe {
     /// # Errors
     /// The reason in words when it did not.
     pub fn prove(&self) -> Result<(), String> {
-        let runs = || {
-            self.verdicts()
-                .map(|verdicts| verdicts.iter().sum::<u64>())
-                .map_err(|error| error.to_string())
+        let listen = || match TcpListener::bind(("127.0.0.1", 0)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(format!("cannot open a listening socket on 127.0.0.1: {error}")),
         };
-        let before = runs()?;
-        TcpListener::bind(("127.0.0.1", 0))
-            .map_err(|error| format!("cannot open a listening socket on 127.0.0.1: {error}"))?;
-        if runs()? > before {
-            Ok(())
-        } else {
-            Err(format!(
-                "{HOOK} is attached but silent: opening a listening socket did not run it"
-            ))
-        }
+        prove(
+            || Ok(self.verdicts()?.iter().sum()),
+            listen,
+            || format!("{HOOK} is attached but silent: opening a listening socket did not run it"),
+        )
     }
 
     fn verdicts(&self) -> Result<[u64; CONNECT_VERDICTS as usize], MapError> {
-        let mut sums = [0; CONNECT_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     /// The descriptor that becomes readable when [`Self::take_events`] has something to hand out.
@@ -325,7 +293,7 @@ impl ConnectProbe {
                 self.gone
                     .entry(labelled(key, Some(GONE.to_owned())))
                     .or_default()
-                    .add(&cpus);
+                    .add(&maps::sum(&cpus));
             }
         }
         Ok(())
@@ -340,9 +308,7 @@ impl ConnectProbe {
     /// # Errors
     /// When a map or the program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
-        let hits = self
-            .programs
-            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?.to_vec()))?;
+        let hits = self.programs.hits(&self.object, || self.verdicts())?;
         let mut reading = Reading {
             series: self.gone.clone(),
             hits,
@@ -351,10 +317,9 @@ impl ConnectProbe {
             events_lost: self.unreadable_events,
             ..Reading::default()
         };
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            reading.unended += cpu.stale;
-            reading.events_lost += cpu.events_lost;
-        }
+        let counters = maps::sum(&self.counters.get(&0, 0)?);
+        reading.unended += counters.stale;
+        reading.events_lost += counters.events_lost;
         // All entries before any path: a group that is not found then is gone, not new.
         let mut entries = Vec::new();
         for entry in self.histograms.iter() {
@@ -363,13 +328,11 @@ impl ConnectProbe {
         reading.kernel_series = entries.len() as u64;
         for (key, cpus) in entries {
             let cgroup = self.config.per_cgroup.then(|| self.cgroups.path(key.cgroup));
-            let mut series = Series::default();
-            series.add(&cpus);
             reading
                 .series
                 .entry(labelled(&key, cgroup))
                 .or_default()
-                .merge(&series);
+                .add(&maps::sum(&cpus));
         }
         Ok(reading)
     }

@@ -2,7 +2,12 @@
 
 use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
-use probe::{Failure, Probe, loader::Loader, metrics::Families};
+use probe::{
+    Failure, Probe,
+    loader::Loader,
+    metrics::Families,
+    range::{MIN_RING_BUFFER_BYTES, at_least_1, ring_buffer_bytes},
+};
 use serde::Deserialize;
 
 use crate::{
@@ -13,8 +18,6 @@ use crate::{
 
 /// How often what is gone is looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
-/// The smallest ring buffer there is: one page.
-const PAGE_BYTES: u32 = 4096;
 
 /// What a connect probe observes: all TCP connection attempts of the machine.
 #[derive(Debug, Clone, Deserialize)]
@@ -124,7 +127,7 @@ impl Spec {
             ring_buffer_bytes: self
                 .events
                 .as_ref()
-                .map_or(PAGE_BYTES, |events| events.ring_buffer_bytes),
+                .map_or(MIN_RING_BUFFER_BYTES, |events| events.ring_buffer_bytes),
             give_up: Duration::from_secs(self.give_up_seconds.into()),
             control: self.control,
         })
@@ -134,21 +137,10 @@ impl Spec {
 impl probe::Spec for Spec {
     fn check(&self) -> Result<(), String> {
         let config = self.config()?;
-        for (key, value) in [
-            ("maxPending", self.max_pending),
-            ("maxSeries", self.max_series),
-            ("giveUpSeconds", self.give_up_seconds),
-        ] {
-            if value == 0 {
-                return Err(format!("`{key}` must be at least 1"));
-            }
-        }
-        if !config.ring_buffer_bytes.is_power_of_two() || config.ring_buffer_bytes < PAGE_BYTES {
-            return Err(format!(
-                "`ringBufferBytes` must be a power of two of at least {PAGE_BYTES}"
-            ));
-        }
-        Ok(())
+        at_least_1("maxPending", self.max_pending)?;
+        at_least_1("maxSeries", self.max_series)?;
+        at_least_1("giveUpSeconds", self.give_up_seconds)?;
+        ring_buffer_bytes("events.ringBufferBytes", config.ring_buffer_bytes)
     }
 
     fn control(&self) -> Option<&str> {

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use probe::loader::{LoadError, Loader};
+use probe::{
+    clock::{monotonic_ns, nanoseconds},
+    loader::{LoadError, Loader},
+};
 use probe_connect::{
     Config, ConnectProbe, Control,
     types::{CONNECT_REFUSED, CONNECT_SUCCESS, connect_event},
@@ -172,10 +175,7 @@ fn what_does_not_end_is_given_up() {
     let _queued = TcpStream::connect(address).unwrap();
     let waiting = std::thread::spawn(move || TcpStream::connect_timeout(&address, Duration::from_secs(2)));
     std::thread::sleep(Duration::from_millis(300));
-    let now_ns = |after: Duration| {
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
-        (Duration::from(now) + after).as_nanos() as u64
-    };
+    let now_ns = |after: Duration| monotonic_ns() + nanoseconds(after);
     probe.sweep(now_ns(Duration::ZERO)).unwrap();
     let before = probe.read().unwrap();
     assert!(before.pending >= 1, "{before:?}");

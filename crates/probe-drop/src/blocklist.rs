@@ -13,10 +13,15 @@ pub mod types;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use probe::{Failure, Probe, accounting::Hits, metrics::Families};
+use probe::{
+    Failure, Probe,
+    accounting::{Hits, ReadError},
+    clock::monotonic_ns,
+    metrics::Families,
+};
 
 use entry::Entry;
-use kernel::{AttachError, Count, Kernel, ReadError};
+use kernel::{AttachError, Count, Kernel};
 use list_file::{Entries, ListError, ListFile};
 pub use spec::{Control, Spec};
 use table::{Kind, Table, TableError};
@@ -72,13 +77,6 @@ pub struct Blocklist {
     /// Why the list as it is written now is not in force.
     refusal: Option<String>,
     proven: bool,
-}
-
-fn monotonic_ns() -> u64 {
-    // The clock of bpf_ktime_get_ns. It exists on every Linux.
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map_or(0, |now| {
-        Duration::from(now).as_nanos().try_into().unwrap_or(u64::MAX)
-    })
 }
 
 impl Blocklist {

@@ -4,16 +4,16 @@
 mod report;
 mod types;
 
-use std::{fmt, io, os::fd::AsFd};
+use std::fmt;
 
 use probe::{
     Failure, Probe,
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     interface::Interface,
-    loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{MapError, PerCpuArray},
+    loader::{Knobs, Loader, Object, include_bytes_aligned},
+    maps::{self, MapError, PerCpuArray},
     metrics::Families,
-    packet_socket::PacketSocket,
+    packet_socket::{AttachError, PacketSocket},
 };
 use serde::Deserialize;
 
@@ -52,36 +52,6 @@ impl probe::Spec for Spec {
         let interface = Interface::by_name(&self.interface)?;
         Ok(Box::new(Filter::attach(loader, interface, self.control)?))
     }
-}
-
-/// Why the filter is not in place.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachError {
-    /// The kernel half could not be loaded.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The packet socket could not be opened or bound.
-    #[error("cannot open a packet socket on {interface}: {source}; it needs CAP_NET_RAW")]
-    Socket {
-        /// The interface's name.
-        interface: String,
-        /// What the kernel said.
-        source: io::Error,
-    },
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
-    /// The socket's statistics.
-    #[error("cannot read the packet socket's statistics: {0}")]
-    Socket(#[from] io::Error),
 }
 
 /// Packets and bytes of one protocol and reason, both by their place in [`PROTOCOL_NAMES`] and [`REASON_NAMES`].
@@ -142,13 +112,7 @@ impl Filter {
         };
         let mut object = Object::load(loader, name, bytes, &Knobs::default())?;
         let programs = Programs::before_attach(&object, &[PROGRAM])?;
-        let failed = |source| AttachError::Socket {
-            interface: interface.name.clone(),
-            source,
-        };
-        let socket = PacketSocket::open().map_err(failed)?;
-        object.attach(PROGRAM, &Hook::Socket(socket.as_fd()))?;
-        socket.bind(&interface).map_err(failed)?;
+        let socket = PacketSocket::attach(&mut object, PROGRAM, &interface)?;
         Ok(Self {
             counters: object.map("counters")?,
             interface,
@@ -159,14 +123,8 @@ impl Filter {
         })
     }
 
-    fn verdicts(&self) -> Result<Vec<u64>, MapError> {
-        let mut sums = vec![0; DROP_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+    fn verdicts(&self) -> Result<[u64; DROP_VERDICTS as usize], MapError> {
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     /// Reads everything.
@@ -174,27 +132,19 @@ impl Filter {
     /// # Errors
     /// When a map or a program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
-        let hits = self
-            .programs
-            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?))?;
-        let cpus = self.counters.get(&0, 0)?;
+        let hits = self.programs.hits(&self.object, || self.verdicts())?;
+        let table = maps::sum(&self.counters.get(&0, 0)?).table;
         let mut counted = Vec::new();
         for protocol in 0..PROTOCOL_NAMES.len() {
             for reason in 0..REASON_NAMES.len() {
                 let place = protocol * DROP_REASON_SLOTS as usize + reason;
-                let sum = cpus.iter().filter_map(|cpu| cpu.table.get(place)).fold(
-                    drop_count::default(),
-                    |sum, count| drop_count {
-                        packets: sum.packets + count.packets,
-                        bytes: sum.bytes + count.bytes,
-                    },
-                );
-                if sum.packets > 0 {
+                let drop_count { packets, bytes } = table[place];
+                if packets > 0 {
                     counted.push(Counted {
                         protocol,
                         reason,
-                        packets: sum.packets,
-                        bytes: sum.bytes,
+                        packets,
+                        bytes,
                     });
                 }
             }
@@ -211,22 +161,12 @@ impl Probe for Filter {
     /// Sends a frame and sees whether the program ran. On its way out it does even where nothing is ever received; from
     /// then on the kernel need not run it for such packets.
     fn prove(&mut self) -> Result<(), String> {
-        let name = &self.interface.name;
-        let seen = || {
-            self.verdicts()
-                .map(|verdicts| verdicts.iter().sum::<u64>())
-                .map_err(|error| error.to_string())
-        };
-        let before = seen()?;
-        PacketSocket::send_stimulus(&self.interface)
-            .map_err(|error| format!("cannot send the test frame on {name}: {error}"))?;
-        if seen()? == before {
-            return Err(format!(
-                "the hook on {name} is attached but silent: a test frame did not run it"
-            ));
-        }
+        PacketSocket::prove(&self.interface, || Ok(self.verdicts()?.iter().sum()))?;
         if let Err(error) = self.socket.ignore_outgoing() {
-            tracing::debug!("the program on {name} runs for outgoing packets, too: {error}");
+            tracing::debug!(
+                "the program on {} runs for outgoing packets, too: {error}",
+                self.interface.name
+            );
         }
         self.proven = true;
         Ok(())

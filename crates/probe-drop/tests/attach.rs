@@ -3,19 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end at once")]
 
+mod common;
+
 use std::{io::ErrorKind, net::UdpSocket, process::Command, time::Duration};
 
 use nix::sched::{CloneFlags, unshare};
-use probe::{
-    Probe,
-    interface::Interface,
-    loader::{Loader, XdpMode},
-};
+use probe::{Probe, interface::Interface, loader::Loader};
 use probe_drop::{
     blocklist::{
         Blocklist,
         entry::{Action, Entry},
-        kernel::{AttachError, Config, Kernel},
+        kernel::{AttachError, Kernel},
         list_file::Entries,
     },
     filter::{Filter, PROTOCOL_NAMES, REASON_NAMES},
@@ -36,18 +34,7 @@ fn alone() -> bool {
 }
 
 fn kernel(loader: Loader) -> Kernel {
-    let config = Config {
-        interface: Interface::by_name("lo").unwrap(),
-        mode: XdpMode::Generic,
-        destination: false,
-        match_neighbours: false,
-        drop_unreadable: false,
-        drop_deep_tags: false,
-        jumbo: false,
-        max_entries: 8,
-        control: None,
-    };
-    Kernel::load(loader, config).unwrap()
+    Kernel::load(loader, common::config(8)).unwrap()
 }
 
 /// How many of ten datagrams arrive.

@@ -3,16 +3,14 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
-
-use probe::accounting::{Hits, Programs};
+use probe::accounting::{Hits, Programs, ReadError};
+use probe::clock::{monotonic_ns, real_ns};
 use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
 use probe::interface::Interface;
-use probe::loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned};
-use probe::maps::{Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
-use probe::packet_socket::PacketSocket;
+use probe::loader::{Knobs, LoadError, Loader, Object, include_bytes_aligned};
+use probe::maps::{self, Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
+use probe::packet_socket::{self, PacketSocket};
 use probe::stats::ProgramStats;
 
 use crate::slow::SlowPath;
@@ -55,14 +53,9 @@ pub enum AttachError {
     /// The kernel half could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The packet socket could not be opened or bound.
-    #[error("cannot open a packet socket on {interface}: {source}; it needs CAP_NET_RAW")]
-    Socket {
-        /// The interface's name.
-        interface: String,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    /// It could not be put on a packet socket.
+    #[error(transparent)]
+    Socket(#[from] packet_socket::AttachError),
     /// More ports than the program can hold, or none.
     #[error("one to {HTTP_MAX_PORTS} ports can be watched, not {count}")]
     Ports {
@@ -121,25 +114,10 @@ impl fmt::Debug for HttpProbe {
 /// Tells the program how far CLOCK_REALTIME, on which the kernel stamps packets, is ahead of CLOCK_MONOTONIC. Done
 /// again with every look at the probe, because the wall clock is steered and set.
 fn set_clock_offset(map: &mut Array<u64>) {
-    let now = |clock| clock_gettime(clock).map(|time| Duration::from(time).as_nanos() as u64);
-    if let (Ok(real), Ok(monotonic)) = (now(ClockId::CLOCK_REALTIME), now(ClockId::CLOCK_MONOTONIC)) {
-        // Without it the program takes its own time, which is right but for interrupts.
-        if let Err(error) = map.set(0, real.wrapping_sub(monotonic), 0) {
-            tracing::warn!("receive stamps cannot be used: {error}");
-        }
+    // Without it the program takes its own time, which is right but for interrupts.
+    if let Err(error) = map.set(0, real_ns().wrapping_sub(monotonic_ns()), 0) {
+        tracing::warn!("receive stamps cannot be used: {error}");
     }
-}
-
-fn attach(object: &mut Object, program: &str, interface: &Interface) -> Result<PacketSocket, AttachError> {
-    let failed = |source| AttachError::Socket {
-        interface: interface.name.clone(),
-        source,
-    };
-    let socket = PacketSocket::open().map_err(failed)?;
-    socket.stamp_packets().map_err(failed)?;
-    object.attach(program, &Hook::Socket(socket.as_fd()))?;
-    socket.bind(interface).map_err(failed)?;
-    Ok(socket)
 }
 
 impl HttpProbe {
@@ -176,7 +154,7 @@ impl HttpProbe {
         }
         let empty = if config.calibrate {
             let mut empty = Object::load(loader, "empty.bpf.o", EMPTY, &Knobs::default())?;
-            let socket = attach(&mut empty, "empty", &config.interface)?;
+            let socket = PacketSocket::attach_stamping(&mut empty, "empty", &config.interface)?;
             Some((empty, socket))
         } else {
             None
@@ -184,7 +162,7 @@ impl HttpProbe {
         let programs = Programs::before_attach(&object, &PROGRAMS[..1])?;
         let mut clock_offset: Array<u64> = object.map("clock_offset")?;
         set_clock_offset(&mut clock_offset);
-        let socket = attach(&mut object, PROGRAMS[0], &config.interface)?;
+        let socket = PacketSocket::attach_stamping(&mut object, PROGRAMS[0], &config.interface)?;
         Ok(Self {
             counters: object.map("counters")?,
             clock_offset,
@@ -213,32 +191,11 @@ impl HttpProbe {
     /// # Errors
     /// The reason in words when it did not.
     pub fn prove(&self) -> Result<(), String> {
-        let name = &self.config.interface.name;
-        let seen = || {
-            self.verdicts()
-                .map(|verdicts| verdicts.iter().sum::<u64>())
-                .map_err(|error| error.to_string())
-        };
-        let before = seen()?;
-        PacketSocket::send_stimulus(&self.config.interface)
-            .map_err(|error| format!("cannot send the test frame on {name}: {error}"))?;
-        if seen()? > before {
-            Ok(())
-        } else {
-            Err(format!(
-                "the hook on {name} is attached but silent: a test frame did not run it"
-            ))
-        }
+        PacketSocket::prove(&self.config.interface, || Ok(self.verdicts()?.iter().sum()))
     }
 
     fn verdicts(&self) -> Result<[u64; HTTP_VERDICTS as usize], MapError> {
-        let mut sums = [0; HTTP_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(cpu.verdicts) {
-                *sum += count;
-            }
-        }
-        Ok(sums)
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
     }
 
     /// Descriptors that become readable when [`Self::drain`] has something to do.
@@ -313,20 +270,14 @@ impl HttpProbe {
     /// When a map or a program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
         self.drain();
-        let hits = self
-            .programs
-            .hits::<ReadError>(&self.object, || Ok(self.verdicts()?.to_vec()))?;
+        let hits = self.programs.hits(&self.object, || self.verdicts())?;
         let mut tally = Tally::default();
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            tally.add_counters(cpu);
-        }
+        tally.add_counters(&maps::sum(&self.counters.get(&0, 0)?));
         let mut series = 0;
         for entry in self.histograms.iter() {
             let (key, cpus) = entry?;
             series += 1;
-            for histogram in cpus.iter() {
-                tally.add_histogram(key.method, key.status, histogram);
-            }
+            tally.add_histogram(key.method, key.status, &maps::sum(&cpus));
         }
         tally.merge(self.slow.tally());
         tally.merge(&self.expired);
@@ -354,18 +305,4 @@ impl HttpProbe {
             series,
         })
     }
-}
-
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
-    /// The socket's statistics.
-    #[error("cannot read the packet socket's statistics: {0}")]
-    Socket(#[from] io::Error),
 }

@@ -2,7 +2,14 @@
 
 use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
-use probe::{Failure, Probe, interface::Interface, loader::Loader, metrics::Families};
+use probe::{
+    Failure, Probe,
+    clock::nanoseconds,
+    interface::Interface,
+    loader::Loader,
+    metrics::Families,
+    range::{at_least_1, ring_buffer_bytes},
+};
 use serde::Deserialize;
 
 use crate::{
@@ -63,16 +70,9 @@ impl probe::Spec for Spec {
         if self.ports.is_empty() || self.ports.len() > HTTP_MAX_PORTS as usize || self.ports.contains(&0) {
             return Err("`ports` must hold one to eight ports between 1 and 65535".to_owned());
         }
-        if self.max_connections == 0 {
-            return Err("`maxConnections` must be at least 1".to_owned());
-        }
-        if !self.ring_buffer_bytes.is_power_of_two() || self.ring_buffer_bytes < 4096 {
-            return Err("`ringBufferBytes` must be a power of two of at least 4096".to_owned());
-        }
-        if self.idle_seconds == 0 {
-            return Err("`idleSeconds` must be at least 1".to_owned());
-        }
-        Ok(())
+        at_least_1("maxConnections", self.max_connections)?;
+        ring_buffer_bytes("ringBufferBytes", self.ring_buffer_bytes)?;
+        at_least_1("idleSeconds", self.idle_seconds)
     }
 
     fn control(&self) -> Option<&str> {
@@ -140,8 +140,7 @@ impl Probe for Started {
     }
 
     fn sweep(&mut self, now_ns: u64) -> Result<(), Failure> {
-        let idle_ns = u64::try_from(self.idle.as_nanos()).unwrap_or(u64::MAX);
-        Ok(self.probe.expire(now_ns.saturating_sub(idle_ns))?)
+        Ok(self.probe.expire(now_ns.saturating_sub(nanoseconds(self.idle)))?)
     }
 
     fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {

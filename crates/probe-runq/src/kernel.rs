@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use nix::time::{ClockId, clock_gettime};
 use probe::{
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
+    clock::monotonic_ns,
     histogram::bound_ns,
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
-    maps::{Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    maps::{self, Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
 };
 
 use crate::{
@@ -68,17 +68,6 @@ pub enum AttachError {
     Map(#[from] MapError),
 }
 
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
-}
-
 /// The probe in place. Dropping it detaches it.
 pub struct RunqProbe {
     object: Object,
@@ -103,11 +92,6 @@ fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
         Some(Control::RawCast) => ("runq.raw_cast.bpf.o", RAW_CAST),
         Some(Control::WakeupOnly) => ("runq.wakeup_only.bpf.o", WAKEUP_ONLY),
     }
-}
-
-/// The clock of `bpf_ktime_get_ns`. It exists on every Linux; 1 would only let the first waits be too long.
-fn monotonic_ns() -> u64 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(1, |now| Duration::from(now).as_nanos() as u64)
 }
 
 impl RunqProbe {
@@ -196,16 +180,7 @@ impl RunqProbe {
     }
 
     fn counters(&self) -> Result<runq_counters, MapError> {
-        let mut sum = [0_u64; size_of::<runq_counters>() / size_of::<u64>()];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sum
-                .iter_mut()
-                .zip(bytemuck::cast_slice::<_, u64>(std::slice::from_ref(cpu)))
-            {
-                *sum += count;
-            }
-        }
-        Ok(bytemuck::cast(sum))
+        Ok(maps::sum(&self.counters.get(&0, 0)?))
     }
 
     /// The control groups whose tasks waited, or for which others did.
@@ -255,14 +230,14 @@ impl RunqProbe {
     /// When a map or a program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
         let mut counters = runq_counters::default();
-        let hits = self.programs.hits::<ReadError>(&self.object, || {
+        let hits = self.programs.hits(&self.object, || {
             counters = self.counters()?;
             let total = |verdict| {
                 (0..RUNQ_PROGRAMS as usize)
                     .map(|program| counters.verdicts[program][verdict])
                     .sum()
             };
-            Ok((0..RUNQ_VERDICTS as usize).map(total).collect())
+            Ok((0..RUNQ_VERDICTS as usize).map(total).collect::<Vec<_>>())
         })?;
         Ok(Reading {
             waits: self.waits(|_| true)?,

@@ -12,6 +12,6 @@ mod throttling;
 pub mod types;
 mod waits;
 
-pub use kernel::{AttachError, Config, ReadError, RunqProbe};
+pub use kernel::{AttachError, Config, RunqProbe};
 pub use spec::{Control, Events, Spec};
 pub use waits::{BOUNDS_SECONDS, Waits};

@@ -2,7 +2,12 @@
 
 use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
-use probe::{Failure, Probe, loader::Loader, metrics::Families};
+use probe::{
+    Failure, Probe,
+    loader::Loader,
+    metrics::Families,
+    range::{MIN_RING_BUFFER_BYTES, at_least_1, ring_buffer_bytes},
+};
 use serde::Deserialize;
 
 use crate::{
@@ -83,21 +88,13 @@ fn default_ring_buffer_bytes() -> u32 {
 
 impl probe::Spec for Spec {
     fn check(&self) -> Result<(), String> {
-        for (key, entries) in [("maxTasks", self.max_tasks), ("maxSeries", self.max_series)] {
-            if entries == 0 {
-                return Err(format!("`{key}` must be at least 1"));
-            }
-        }
+        at_least_1("maxTasks", self.max_tasks)?;
+        at_least_1("maxSeries", self.max_series)?;
         let Some(events) = &self.events else {
             return Ok(());
         };
-        if events.min_microseconds == 0 {
-            return Err("`events.minMicroseconds` must be at least 1".to_owned());
-        }
-        if !events.ring_buffer_bytes.is_power_of_two() || events.ring_buffer_bytes < 4096 {
-            return Err("`events.ringBufferBytes` must be a power of two of at least 4096".to_owned());
-        }
-        Ok(())
+        at_least_1("events.minMicroseconds", events.min_microseconds)?;
+        ring_buffer_bytes("events.ringBufferBytes", events.ring_buffer_bytes)
     }
 
     fn control(&self) -> Option<&str> {
@@ -122,7 +119,7 @@ impl probe::Spec for Spec {
             ring_buffer_bytes: self
                 .events
                 .as_ref()
-                .map_or(4096, |events| events.ring_buffer_bytes),
+                .map_or(MIN_RING_BUFFER_BYTES, |events| events.ring_buffer_bytes),
             control: self.control,
         };
         Ok(Box::new(Started {

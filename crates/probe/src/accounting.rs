@@ -3,16 +3,31 @@
 //! Every run of a program ends in exactly one verdict: recorded, filtered or lost, with a reason. The C header of a
 //! probe declares them as an enumeration; their names here are made from it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use crate::{
     loader::{LoadError, Object},
+    maps::MapError,
     metrics::{Families, Value, labels},
     stats::{ProgramStats, unaccounted},
 };
 
 /// Class ("recorded", "filtered" or "lost") and reason of a verdict.
 pub type VerdictName = (&'static str, &'static str);
+
+/// Why counters could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
+    #[error("cannot read a BPF map: {0}")]
+    Map(#[from] MapError),
+    /// A program's statistics.
+    #[error(transparent)]
+    Program(#[from] LoadError),
+    /// The statistics of the socket a program is on.
+    #[error("cannot read the packet socket's statistics: {0}")]
+    Socket(#[from] io::Error),
+}
 
 /// The programs of one object that count their runs by verdict together.
 #[derive(Debug)]
@@ -50,13 +65,13 @@ impl Programs {
     ///
     /// # Errors
     /// When either cannot be read.
-    pub fn hits<E: From<LoadError>>(
+    pub fn hits<V: Into<Vec<u64>>>(
         &self,
         object: &Object,
-        verdicts: impl FnOnce() -> Result<Vec<u64>, E>,
-    ) -> Result<Hits, E> {
+        verdicts: impl FnOnce() -> Result<V, MapError>,
+    ) -> Result<Hits, ReadError> {
         let before = read(object, &self.names)?;
-        let verdicts = verdicts()?;
+        let verdicts = verdicts()?.into();
         let programs = read(object, &self.names)?;
         let unaccounted = if total(&programs) == 0 {
             0

@@ -5,6 +5,7 @@
 
 pub mod accounting;
 pub mod cgroups;
+pub mod clock;
 pub mod histogram;
 pub mod interface;
 mod kernel_types;
@@ -15,6 +16,8 @@ pub mod memlock;
 pub mod metrics;
 pub mod packet_socket;
 mod probe;
+pub mod proof;
+pub mod range;
 pub mod stats;
 pub mod xdp;
 

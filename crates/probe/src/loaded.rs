@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 
 use aya::programs::loaded_programs;
 
+use crate::clock::nanoseconds;
+
 /// A program in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedProgram {
@@ -30,7 +32,7 @@ pub fn programs() -> io::Result<Vec<LoadedProgram>> {
             name: String::from_utf8_lossy(program.name()).into_owned(),
             process: holders.get(&program.id()).cloned().unwrap_or_default(),
             runs: program.run_count(),
-            run_time_ns: u64::try_from(program.run_time().as_nanos()).unwrap_or(u64::MAX),
+            run_time_ns: nanoseconds(program.run_time()),
         });
     }
     Ok(found)

@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    slice,
 };
 
 use aya::maps::{MapData, PerCpuValues};
@@ -33,6 +34,20 @@ pub fn fill<V: Pod>(array: &mut PerCpuArray<V>, index: u32, value: V) -> Result<
     let cpus = array.get(&index, 0)?.len();
     let values = PerCpuValues::try_from(vec![value; cpus])?;
     array.set(index, values, 0)
+}
+
+/// A value of counters, summed over CPUs. `V` is nothing but `u64`s: each is added to its like.
+pub fn sum<V: bytemuck::Pod>(cpus: &[V]) -> V {
+    const { assert!(size_of::<V>().is_multiple_of(size_of::<u64>()) && align_of::<V>() == align_of::<u64>()) };
+    let mut sums = V::zeroed();
+    let words: &mut [u64] = bytemuck::cast_slice_mut(slice::from_mut(&mut sums));
+    for cpu in cpus {
+        let counts: &[u64] = bytemuck::cast_slice(slice::from_ref(cpu));
+        for (sum, count) in words.iter_mut().zip(counts) {
+            *sum += count;
+        }
+    }
+    sums
 }
 
 /// The map behind a descriptor.
@@ -67,5 +82,16 @@ pub(crate) fn update(map: BorrowedFd<'_>, key: &[u8], value: &[u8]) -> io::Resul
         Ok(())
     } else {
         Err(io::Error::from_raw_os_error(-result))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_summed_by_itself() {
+        assert_eq!(sum(&[[1_u64, 2], [10, 20], [100, 200]]), [111, 222]);
+        assert_eq!(sum::<[u64; 2]>(&[]), [0, 0]);
     }
 }

@@ -3,12 +3,31 @@
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 
 use crate::interface::Interface;
+use crate::loader::{Hook, LoadError, Object};
+use crate::maps::MapError;
+use crate::proof;
+
+/// Why a program is not on a socket.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// It could not be loaded or attached.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The socket could not be opened or bound.
+    #[error("cannot open a packet socket on {interface}: {source}; it needs CAP_NET_RAW")]
+    Socket {
+        /// The interface's name.
+        interface: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
 
 /// An `AF_PACKET` socket, unbound until its filter is in place.
 #[derive(Debug)]
@@ -18,12 +37,49 @@ pub struct PacketSocket {
 }
 
 impl PacketSocket {
-    /// Opens a socket that sees nothing yet. Cooked (`SOCK_DGRAM`), so that a filter starts at the network header
-    /// whatever the link layer is.
+    /// Has a program run once per packet of an interface, for as long as the socket lives.
     ///
     /// # Errors
-    /// `EPERM` without `CAP_NET_RAW`.
-    pub fn open() -> io::Result<Self> {
+    /// See [`AttachError`].
+    pub fn attach(object: &mut Object, program: &str, interface: &Interface) -> Result<Self, AttachError> {
+        Self::attach_with(object, program, interface, |_| Ok(()))
+    }
+
+    /// The same, and has the kernel stamp packets as it receives them, which the program may use. It then does so for
+    /// every packet of the machine, as long as the socket is open.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub fn attach_stamping(
+        object: &mut Object,
+        program: &str,
+        interface: &Interface,
+    ) -> Result<Self, AttachError> {
+        Self::attach_with(object, program, interface, |socket| {
+            Ok(setsockopt(&socket.fd, sockopt::ReceiveTimestampns, &true)?)
+        })
+    }
+
+    fn attach_with(
+        object: &mut Object,
+        program: &str,
+        interface: &Interface,
+        prepare: impl FnOnce(&Self) -> io::Result<()>,
+    ) -> Result<Self, AttachError> {
+        let failed = |source| AttachError::Socket {
+            interface: interface.name.clone(),
+            source,
+        };
+        let socket = Self::open().map_err(failed)?;
+        prepare(&socket).map_err(failed)?;
+        object.attach(program, &Hook::Socket(socket.fd.as_fd()))?;
+        socket.bind(interface).map_err(failed)?;
+        Ok(socket)
+    }
+
+    /// Opens a socket that sees nothing yet. Cooked (`SOCK_DGRAM`), so that a filter starts at the network header
+    /// whatever the link layer is.
+    fn open() -> io::Result<Self> {
         // Protocol 0: a packet that arrives before the filter is attached must not be queued.
         let fd = socket(
             AddressFamily::Packet,
@@ -32,15 +88,6 @@ impl PacketSocket {
             None,
         )?;
         Ok(Self { fd, drops: 0 })
-    }
-
-    /// Has the kernel stamp packets as it receives them, which a filter may use. It then does so for every packet of the
-    /// machine, as long as the socket is open.
-    ///
-    /// # Errors
-    /// Those of `setsockopt(2)`.
-    pub fn stamp_packets(&self) -> io::Result<()> {
-        Ok(setsockopt(&self.fd, sockopt::ReceiveTimestampns, &true)?)
     }
 
     /// Has the kernel run the filter for received packets only.
@@ -67,10 +114,7 @@ impl PacketSocket {
     }
 
     /// Starts the flow of packets, in both directions, from one interface.
-    ///
-    /// # Errors
-    /// Those of `bind(2)`.
-    pub fn bind(&self, interface: &Interface) -> io::Result<()> {
+    fn bind(&self, interface: &Interface) -> io::Result<()> {
         // SAFETY: all-zero bytes are a valid `sockaddr_ll`, which is made of integers.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
         address.sll_family = libc::AF_PACKET as u16;
@@ -124,6 +168,22 @@ impl PacketSocket {
         }
     }
 
+    /// Sends the stimulus and sees whether `hits`, a program's runs on this interface, rise. Needs `CAP_NET_RAW`.
+    ///
+    /// # Errors
+    /// The reason in words when they do not.
+    pub fn prove(interface: &Interface, hits: impl Fn() -> Result<u64, MapError>) -> Result<(), String> {
+        let name = &interface.name;
+        proof::prove(
+            hits,
+            || {
+                Self::send_stimulus(interface)
+                    .map_err(|error| format!("cannot send the test frame on {name}: {error}"))
+            },
+            || format!("the hook on {name} is attached but silent: a test frame did not run it"),
+        )
+    }
+
     /// Packets the socket could not queue, since it was opened. The kernel forgets its number when it is read.
     ///
     /// # Errors
@@ -149,11 +209,5 @@ impl PacketSocket {
         }
         self.drops += u64::from(statistics.tp_drops);
         Ok(self.drops)
-    }
-}
-
-impl AsFd for PacketSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, anyhow};
+use probe::clock::monotonic_ns;
 use probe::loader::Loader;
 use probe::metrics::{Families, Value, labels};
 use probe::{Failure, Probe};
@@ -56,13 +57,6 @@ pub struct Service {
     unready: Vec<String>,
     /// Keeps the kernel counting runs.
     _stats: Option<OwnedFd>,
-}
-
-fn monotonic_ns() -> u64 {
-    // The clock of bpf_ktime_get_ns. It exists on every Linux; 0 would only keep idle connections.
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map_or(0, |now| {
-        (now.tv_sec() as u64) * 1_000_000_000 + now.tv_nsec() as u64
-    })
 }
 
 impl Service {

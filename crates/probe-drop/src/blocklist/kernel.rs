@@ -4,7 +4,7 @@ use std::{fmt, io, net::IpAddr};
 
 use ipnet::IpNet;
 use probe::{
-    accounting::{Hits, Programs},
+    accounting::{Hits, Programs, ReadError},
     interface::Interface,
     loader::{Hook, Knobs, Link, LoadError, Loader, Object, TestRun, XdpMode, include_bytes_aligned},
     maps::{self, LpmTrie, MapError, PerCpuArray, lpm_trie::Key},
@@ -81,17 +81,6 @@ pub enum AttachError {
     },
 }
 
-/// Why counters could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// A map; `EPERM` here means that this kernel wants `CAP_BPF` for it.
-    #[error("cannot read a BPF map: {0}")]
-    Map(#[from] MapError),
-    /// A program's statistics.
-    #[error(transparent)]
-    Program(#[from] LoadError),
-}
-
 /// Packets and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Count {
@@ -101,10 +90,9 @@ pub struct Count {
     pub bytes: u64,
 }
 
-impl Count {
-    fn add(&mut self, count: &blocklist_count) {
-        self.packets += count.packets;
-        self.bytes += count.bytes;
+impl From<blocklist_count> for Count {
+    fn from(blocklist_count { packets, bytes }: blocklist_count) -> Self {
+        Self { packets, bytes }
     }
 }
 
@@ -302,11 +290,7 @@ impl Kernel {
     /// # Errors
     /// When the map cannot be read.
     pub fn count(&self, slot: u32) -> Result<Count, MapError> {
-        let mut sum = Count::default();
-        for count in self.entry_counters.get(&slot, 0)?.iter() {
-            sum.add(count);
-        }
-        Ok(sum)
+        Ok(maps::sum(&self.entry_counters.get(&slot, 0)?).into())
     }
 
     /// Sets a slot's counters to zero.
@@ -317,14 +301,8 @@ impl Kernel {
         maps::fill(&mut self.entry_counters, slot, blocklist_count::default())
     }
 
-    fn all_verdicts(&self) -> Result<Vec<Count>, MapError> {
-        let mut sums = vec![Count::default(); BLOCKLIST_VERDICTS as usize];
-        for cpu in self.counters.get(&0, 0)?.iter() {
-            for (sum, count) in sums.iter_mut().zip(&cpu.verdicts) {
-                sum.add(count);
-            }
-        }
-        Ok(sums)
+    fn all_verdicts(&self) -> Result<[Count; BLOCKLIST_VERDICTS as usize], MapError> {
+        Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts.map(Count::from))
     }
 
     /// Frames of the interface by verdict, in the order of `enum blocklist_verdict`: not those of [`Kernel::prove`].
@@ -336,7 +314,7 @@ impl Kernel {
         let not_ip = &mut counts[BLOCKLIST_FILTERED_NOT_IP as usize];
         not_ip.packets -= self.test_frames;
         not_ip.bytes -= self.test_frames * TEST_FRAME.len() as u64;
-        Ok(counts)
+        Ok(counts.to_vec())
     }
 
     /// The program's runs by verdict, beside the kernel's own count of them.
@@ -344,8 +322,8 @@ impl Kernel {
     /// # Errors
     /// When either cannot be read.
     pub fn hits(&self) -> Result<Hits, ReadError> {
-        self.programs.hits::<ReadError>(&self.object, || {
-            Ok(self.all_verdicts()?.iter().map(|count| count.packets).collect())
+        self.programs.hits(&self.object, || {
+            Ok(self.all_verdicts()?.map(|count| count.packets))
         })
     }
 }

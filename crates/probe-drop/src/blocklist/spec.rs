@@ -6,6 +6,7 @@ use probe::{
     Failure, Probe,
     interface::Interface,
     loader::{Loader, XdpMode},
+    range::at_least_1,
 };
 use serde::Deserialize;
 
@@ -160,9 +161,7 @@ impl probe::Spec for Spec {
         if !(1..=MOST_ENTRIES).contains(&self.max_entries) {
             return Err(format!("`maxEntries` must be between 1 and {MOST_ENTRIES}"));
         }
-        if self.check_seconds == 0 {
-            return Err("`checkSeconds` must be at least 1".to_owned());
-        }
+        at_least_1("checkSeconds", self.check_seconds)?;
         let entries = self.entries()?.len();
         if entries > self.max_entries as usize {
             return Err(format!(

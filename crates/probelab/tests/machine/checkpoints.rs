@@ -1,0 +1,79 @@
+//! Checkpoints that are damaged, that do not fit, and that two want at once.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+};
+
+use crate::{
+    common::{assert_error, program, root, said},
+    lab_in, own_cache,
+};
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn a_damaged_checkpoint_is_made_again_and_that_is_said() {
+    let cache = own_cache();
+    let run = || said(&mut lab_in(&cache, "run canary --kernel 5.10"));
+    assert_eq!(run().code, 0);
+    let folder = fs::read_dir(cache.path().join("checkpoints"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.is_dir())
+        .unwrap();
+    let state = folder.join("state");
+    let mut bytes = fs::read(&state).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::remove_file(&state).unwrap();
+    fs::write(&state, bytes).unwrap();
+    let again = run();
+    assert_error(
+        &again,
+        0,
+        &["is damaged (state: other bytes than were saved) and is made again"],
+    );
+}
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn a_full_disk_keeps_nothing_half_made() {
+    let cache = own_cache();
+    let checkpoints = cache.path().join("checkpoints");
+    fs::create_dir(&checkpoints).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=64m lab {0} && {1} --root {2} --allow-drift -q run canary --kernel 5.10; code=$?; ls -A {0}; exit $code",
+        checkpoints.display(),
+        program().display(),
+        root().display()
+    );
+    let mut command = Command::new("unshare");
+    command
+        .args(["--map-root-user", "--mount", "sh", "-c", &script])
+        .env("PROBELAB_CACHE", cache.path());
+    let said = said(&mut command);
+    assert_eq!(said.code, 69, "{said:?}");
+    assert!(
+        said.out.contains("the disk is full while saving a checkpoint"),
+        "{said:?}"
+    );
+    assert!(!said.out.contains(".new-"), "{said:?}");
+}
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn two_probelabs_on_one_cache_make_one_checkpoint() {
+    let cache = own_cache();
+    let start = || {
+        lab_in(&cache, "run canary --kernel 6.1")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let (mut one, mut two) = (start(), start());
+    assert!(one.wait().unwrap().success());
+    assert!(two.wait().unwrap().success());
+    let checkpoints = fs::read_dir(cache.path().join("checkpoints")).unwrap().flatten();
+    assert_eq!(checkpoints.filter(|entry| entry.path().is_dir()).count(), 1);
+}
