@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    common::{assert_error, program, root, said},
-    lab_in, own_cache,
+    common::{SCENARIO, assert_error, program, root, said, scenario},
+    lab, lab_in, own_cache,
 };
 
 #[test]
@@ -76,4 +76,27 @@ fn two_probelabs_on_one_cache_make_one_checkpoint() {
     assert!(two.wait().unwrap().success());
     let checkpoints = fs::read_dir(cache.path().join("checkpoints")).unwrap().flatten();
     assert_eq!(checkpoints.filter(|entry| entry.path().is_dir()).count(), 1);
+}
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn a_guest_that_acts_on_accessed_bits_gets_no_checkpoint() {
+    let stage = r#"
+[[workload]]
+name = "watcher"
+command = ["sh", "-c", "echo Y > /sys/module/damon_stat/parameters/enabled; exec python3 -m http.server 8000"]
+ready = { tcp = "127.0.0.1:8000" }
+"#;
+    let folder = scenario(&[("scenario.toml", &format!("{SCENARIO}{stage}"))]);
+    let run = |kernel: &str| said(lab(&format!("run --kernel {kernel}")).arg(folder.path()));
+    let refused = run("7.2");
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(
+        refused
+            .out
+            .contains("step `exactness` failed: this kernel watches memory accesses (its thread kdamond"),
+        "{refused:?}"
+    );
+    let without = run("6.12");
+    assert_eq!(without.code, 0, "{without:?}");
 }
