@@ -192,10 +192,10 @@ impl Activity {
         let cgroups = &mut self.cgroups;
         let ended = self.tally.end(&mut counts, |cgroup| cgroups.path(cgroup), GONE);
         for key in ended.results.keys() {
-            removed(self.results.remove(key))?;
+            maps::removed(self.results.remove(key))?;
         }
         for cgroup in ended.classes.keys() {
-            removed(self.cgroups_map.remove(cgroup))?;
+            maps::removed(self.cgroups_map.remove(cgroup))?;
         }
         Ok(counts)
     }
@@ -242,12 +242,4 @@ fn execute() -> io::Result<()> {
 fn fail_to_execute() -> io::Result<()> {
     let Err(error) = execve(c"", &[c""], &[] as &[&CStr]);
     (error == Errno::ENOENT).then_some(()).ok_or_else(|| error.into())
-}
-
-/// An entry that is not there was to be removed anyway.
-fn removed(result: Result<(), MapError>) -> Result<(), MapError> {
-    match result {
-        Err(MapError::KeyNotFound) => Ok(()),
-        other => other,
-    }
 }

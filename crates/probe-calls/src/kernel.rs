@@ -242,10 +242,7 @@ impl Counter {
                 process: entry.process,
                 pad: 0,
             };
-            match self.calls.remove(&key) {
-                Ok(()) | Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(error),
-            }
+            maps::removed(self.calls.remove(&key))?;
         }
         let cgroups = &mut self.cgroups;
         self.tally.forget_groups(|cgroup| cgroups.path(cgroup) == GONE);

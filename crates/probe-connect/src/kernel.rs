@@ -222,16 +222,8 @@ impl ConnectProbe {
 
     /// The attempts that ended since the last call, in the order in which the kernel reported them.
     pub fn take_events(&mut self) -> Vec<connect_event> {
-        let mut events = Vec::new();
-        while let Some(item) = self.events.next() {
-            match bytemuck::try_pod_read_unaligned(&item) {
-                Ok(event) => events.push(event),
-                Err(error) => {
-                    self.unreadable_events += 1;
-                    tracing::error!("an event of {} bytes makes no sense: {error}", item.len());
-                }
-            }
-        }
+        let (events, unreadable) = maps::take_all(&mut self.events);
+        self.unreadable_events += unreadable;
         events
     }
 

@@ -206,12 +206,8 @@ impl HttpProbe {
                 tracing::error!("{error}");
             }
         }
-        while let Some(item) = self.exchanges.next() {
-            match bytemuck::try_pod_read_unaligned::<http_exchange>(&item) {
-                Ok(exchange) => self.finished.push(Exchange::from(&exchange)),
-                Err(error) => tracing::error!("an exchange of {} bytes makes no sense: {error}", item.len()),
-            }
-        }
+        let (exchanges, _) = maps::take_all::<http_exchange>(&mut self.exchanges);
+        self.finished.extend(exchanges.iter().map(Exchange::from));
         let slow = self.slow.take_exchanges();
         if self.config.exchange_log {
             self.finished.extend(slow);

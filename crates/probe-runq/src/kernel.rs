@@ -158,14 +158,7 @@ impl RunqProbe {
 
     /// The long waits that ended since the last call.
     pub fn take_events(&mut self) -> Vec<runq_event> {
-        let mut events = Vec::new();
-        while let Some(item) = self.events.next() {
-            match bytemuck::try_pod_read_unaligned(&item) {
-                Ok(event) => events.push(event),
-                Err(error) => tracing::error!("an event of {} bytes makes no sense: {error}", item.len()),
-            }
-        }
-        events
+        maps::take_all(&mut self.events).0
     }
 
     fn counters(&self) -> Result<runq_counters, MapError> {
