@@ -2,7 +2,6 @@
 
 use std::{
     ffi::CStr,
-    fmt,
     fs::File,
     io,
     process::{Command, Stdio},
@@ -12,8 +11,9 @@ use nix::{errno::Errno, unistd::execve};
 use probe::{
     accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
-    loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
+    loader::{Hook, Knobs, Link, LoadError, Loader, Object},
     maps::{self, MapError, PerCpuArray, PerCpuHash},
+    object_file,
     proof::prove,
     stats::unaccounted,
 };
@@ -26,9 +26,6 @@ use crate::{
         ACTIVITY_RECORDED_SYSCALL, ACTIVITY_VERDICTS, activity_classes, activity_counters, activity_result,
     },
 };
-
-static ACTIVITY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/activity.bpf.o"));
-static EXECVE_ONLY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/activity.execve_only.bpf.o"));
 
 const SYS_ENTER: &str = "activity_sys_enter";
 const SYS_EXIT: &str = "activity_sys_exit";
@@ -89,14 +86,6 @@ pub(crate) struct Activity {
     cgroups: Cgroups,
 }
 
-impl fmt::Debug for Activity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Activity")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Activity {
     /// Loads the kernel half and puts it on its tracepoints.
     ///
@@ -104,8 +93,8 @@ impl Activity {
     /// When the kernel or the loader refuses; nothing stays attached then.
     pub(crate) fn attach(loader: Loader, config: Config) -> Result<Self, LoadError> {
         let (name, bytes) = match config.control {
-            Some(Control::ExecveOnly) => ("activity.execve_only.bpf.o", EXECVE_ONLY),
-            None => ("activity.bpf.o", ACTIVITY),
+            Some(Control::ExecveOnly) => object_file!("activity.execve_only"),
+            None => object_file!("activity"),
         };
         let flags = [u8::from(config.exec), u8::from(config.open)];
         let (names, left_out) = config.programs();
@@ -203,10 +192,10 @@ impl Activity {
         let cgroups = &mut self.cgroups;
         let ended = self.tally.end(&mut counts, |cgroup| cgroups.path(cgroup), GONE);
         for key in ended.results.keys() {
-            removed(self.results.remove(key))?;
+            maps::removed(self.results.remove(key))?;
         }
         for cgroup in ended.classes.keys() {
-            removed(self.cgroups_map.remove(cgroup))?;
+            maps::removed(self.cgroups_map.remove(cgroup))?;
         }
         Ok(counts)
     }
@@ -253,12 +242,4 @@ fn execute() -> io::Result<()> {
 fn fail_to_execute() -> io::Result<()> {
     let Err(error) = execve(c"", &[c""], &[] as &[&CStr]);
     (error == Errno::ENOENT).then_some(()).ok_or_else(|| error.into())
-}
-
-/// An entry that is not there was to be removed anyway.
-fn removed(result: Result<(), MapError>) -> Result<(), MapError> {
-    match result {
-        Err(MapError::KeyNotFound) => Ok(()),
-        other => other,
-    }
 }

@@ -1,13 +1,14 @@
 //! The kernel half in place: on its function, proven and read.
 
-use std::{fmt, path::Path};
+use std::path::Path;
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use probe::{
     accounting::{Hits, Programs, ReadError},
     cgroups::{Cgroups, GONE},
-    loader::{Hook, Knobs, Link, Loader, Object, include_bytes_aligned},
+    loader::{Hook, Knobs, Link, Loader, Object},
     maps::{self, MapError, PerCpuArray, PerCpuHash},
+    object_file,
     stats::unaccounted,
 };
 
@@ -18,10 +19,6 @@ use crate::{
     tally::{Calls, Entry, Tally},
     types::{CALLS_FILTERED_STIMULUS, CALLS_RECORDED_CALL, CALLS_VERDICTS, calls_counters, calls_key},
 };
-
-static COUNTER: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/calls.bpf.o"));
-static ZERO_KEY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/calls.zero_key.bpf.o"));
-static POINTER_ADD: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/calls.pointer_add.bpf.o"));
 
 /// Inode number of the PID namespace that the kernel numbers processes in (PROC_PID_INIT_INO, fixed since Linux 3.8).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -70,14 +67,6 @@ pub(crate) struct Counter {
     unseen: Vec<Entry>,
 }
 
-impl fmt::Debug for Counter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Counter")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Whether the kernel's numbers of processes are those that this process sees.
 fn sees_all_processes() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
@@ -102,9 +91,9 @@ impl Counter {
         }
         let place = find(&config.function)?;
         let (name, bytes) = match config.control {
-            Some(Control::ZeroKey) => ("calls.zero_key.bpf.o", ZERO_KEY),
-            Some(Control::PointerAdd) => ("calls.pointer_add.bpf.o", POINTER_ADD),
-            None => ("calls.bpf.o", COUNTER),
+            Some(Control::ZeroKey) => object_file!("calls.zero_key"),
+            Some(Control::PointerAdd) => object_file!("calls.pointer_add"),
+            None => object_file!("calls"),
         };
         let (names, [other, other_stimulus]) = place.programs();
         let by_process = [u8::from(config.max_processes > 0)];
@@ -253,10 +242,7 @@ impl Counter {
                 process: entry.process,
                 pad: 0,
             };
-            match self.calls.remove(&key) {
-                Ok(()) | Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(error),
-            }
+            maps::removed(self.calls.remove(&key))?;
         }
         let cgroups = &mut self.cgroups;
         self.tally.forget_groups(|cgroup| cgroups.path(cgroup) == GONE);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, io,
+    io,
     net::TcpListener,
     os::fd::{AsFd, OwnedFd},
     time::Duration,
@@ -13,8 +13,9 @@ use probe::{
     cgroups::{Cgroups, GONE},
     clock::nanoseconds,
     histogram::{Histogram, bound_ns},
-    loader::{Hook, Knobs, LoadError, Loader, Object, include_bytes_aligned},
+    loader::{Hook, Knobs, LoadError, Loader, Object},
     maps::{self, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    object_file,
     proof::prove,
 };
 
@@ -25,14 +26,6 @@ use crate::{
         connect_histogram, connect_series,
     },
 };
-
-static CONNECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/connect.bpf.o"));
-static RST_IS_SUCCESS: &[u8] =
-    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/connect.rst_is_success.bpf.o"));
-static BUCKET_OFF_BY_ONE: &[u8] =
-    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/connect.bucket_off_by_one.bpf.o"));
-static CURRENT_AT_COMPLETION: &[u8] =
-    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/connect.current_at_completion.bpf.o"));
 
 /// The one program of the kernel half.
 pub const PROGRAM: &str = "connect_state";
@@ -142,20 +135,12 @@ pub struct ConnectProbe {
     unreadable_events: u64,
 }
 
-impl fmt::Debug for ConnectProbe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConnectProbe")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
-    }
-}
-
 fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
     match control {
-        None => ("connect.bpf.o", CONNECT),
-        Some(Control::RstIsSuccess) => ("connect.rst_is_success.bpf.o", RST_IS_SUCCESS),
-        Some(Control::BucketOffByOne) => ("connect.bucket_off_by_one.bpf.o", BUCKET_OFF_BY_ONE),
-        Some(Control::CurrentAtCompletion) => ("connect.current_at_completion.bpf.o", CURRENT_AT_COMPLETION),
+        None => object_file!("connect"),
+        Some(Control::RstIsSuccess) => object_file!("connect.rst_is_success"),
+        Some(Control::BucketOffByOne) => object_file!("connect.bucket_off_by_one"),
+        Some(Control::CurrentAtCompletion) => object_file!("connect.current_at_completion"),
     }
 }
 
@@ -237,16 +222,8 @@ impl ConnectProbe {
 
     /// The attempts that ended since the last call, in the order in which the kernel reported them.
     pub fn take_events(&mut self) -> Vec<connect_event> {
-        let mut events = Vec::new();
-        while let Some(item) = self.events.next() {
-            match bytemuck::try_pod_read_unaligned(&item) {
-                Ok(event) => events.push(event),
-                Err(error) => {
-                    self.unreadable_events += 1;
-                    tracing::error!("an event of {} bytes makes no sense: {error}", item.len());
-                }
-            }
-        }
+        let (events, unreadable) = maps::take_all(&mut self.events);
+        self.unreadable_events += unreadable;
         events
     }
 

@@ -4,24 +4,20 @@
 mod report;
 mod types;
 
-use std::fmt;
-
 use probe::{
     Failure, Probe,
     accounting::{Hits, Programs, ReadError},
     interface::Interface,
-    loader::{Knobs, Loader, Object, include_bytes_aligned},
+    loader::{Knobs, Loader, Object},
     maps::{self, MapError, PerCpuArray},
     metrics::Families,
+    object_file,
     packet_socket::{AttachError, PacketSocket},
 };
 use serde::Deserialize;
 
 pub use report::{PROTOCOL_NAMES, REASON_NAMES};
 use types::{DROP_REASON_SLOTS, DROP_VERDICTS, drop_count, drop_counters};
-
-static DROP: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/drop.bpf.o"));
-static IPV4_ONLY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/drop.ipv4_only.bpf.o"));
 
 const PROGRAM: &str = "drop_packet";
 
@@ -88,14 +84,6 @@ pub struct Filter {
     proven: bool,
 }
 
-impl fmt::Debug for Filter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Filter")
-            .field("interface", &self.interface)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Filter {
     /// Loads the kernel half and attaches it.
     ///
@@ -107,8 +95,8 @@ impl Filter {
         control: Option<Control>,
     ) -> Result<Self, AttachError> {
         let (name, bytes) = match control {
-            None => ("drop.bpf.o", DROP),
-            Some(Control::Ipv4Only) => ("drop.ipv4_only.bpf.o", IPV4_ONLY),
+            None => object_file!("drop"),
+            Some(Control::Ipv4Only) => object_file!("drop.ipv4_only"),
         };
         let mut object = Object::load(loader, name, bytes, &Knobs::default())?;
         let programs = Programs::before_attach(&object, &[PROGRAM])?;

@@ -1,6 +1,5 @@
 //! The kernel half in place: loaded, attached to an interface, and read.
 
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -8,8 +7,9 @@ use probe::accounting::{Hits, Programs, ReadError};
 use probe::clock::{monotonic_ns, real_ns};
 use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
 use probe::interface::Interface;
-use probe::loader::{Knobs, LoadError, Loader, Object, include_bytes_aligned};
+use probe::loader::{Knobs, LoadError, Loader, Object};
 use probe::maps::{self, Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
+use probe::object_file;
 use probe::packet_socket::{self, PacketSocket};
 use probe::stats::ProgramStats;
 
@@ -19,10 +19,6 @@ use crate::types::{
     HTTP_MAX_PORTS, HTTP_OUTCOME_UNKNOWN_EXPIRED, HTTP_STAGES, HTTP_VERDICTS, http_connection, http_counters,
     http_exchange, http_histogram, http_key, http_series,
 };
-
-static HTTP: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/http.bpf.o"));
-static WRONG_PAIRING: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/http.wrong_pairing.bpf.o"));
-static EMPTY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/empty.bpf.o"));
 
 /// Programs of the kernel half: the entry, then those it tail-calls, by their place in the tail-call map.
 pub const PROGRAMS: [&str; 1 + HTTP_STAGES as usize] =
@@ -103,14 +99,6 @@ pub struct HttpProbe {
     programs: Programs,
 }
 
-impl fmt::Debug for HttpProbe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpProbe")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Tells the program how far CLOCK_REALTIME, on which the kernel stamps packets, is ahead of CLOCK_MONOTONIC. Done
 /// again with every look at the probe, because the wall clock is steered and set.
 fn set_clock_offset(map: &mut Array<u64>) {
@@ -136,9 +124,9 @@ impl HttpProbe {
         let bounds_ns = HTTP_BOUNDS_SECONDS.map(bound_ns);
         let flags = [u8::from(config.interface.loopback), u8::from(config.exchange_log)];
         let (name, bytes) = if config.wrong_pairing {
-            ("http.wrong_pairing.bpf.o", WRONG_PAIRING)
+            object_file!("http.wrong_pairing")
         } else {
-            ("http.bpf.o", HTTP)
+            object_file!("http")
         };
         let knobs = Knobs::default()
             .global("http_ports", bytemuck::cast_slice(&ports))
@@ -153,7 +141,8 @@ impl HttpProbe {
             object.set_tail_call("stages", stage, program)?;
         }
         let empty = if config.calibrate {
-            let mut empty = Object::load(loader, "empty.bpf.o", EMPTY, &Knobs::default())?;
+            let (name, bytes) = object_file!("empty");
+            let mut empty = Object::load(loader, name, bytes, &Knobs::default())?;
             let socket = PacketSocket::attach_stamping(&mut empty, "empty", &config.interface)?;
             Some((empty, socket))
         } else {
@@ -217,12 +206,8 @@ impl HttpProbe {
                 tracing::error!("{error}");
             }
         }
-        while let Some(item) = self.exchanges.next() {
-            match bytemuck::try_pod_read_unaligned::<http_exchange>(&item) {
-                Ok(exchange) => self.finished.push(Exchange::from(&exchange)),
-                Err(error) => tracing::error!("an exchange of {} bytes makes no sense: {error}", item.len()),
-            }
-        }
+        let (exchanges, _) = maps::take_all::<http_exchange>(&mut self.exchanges);
+        self.finished.extend(exchanges.iter().map(Exchange::from));
         let slow = self.slow.take_exchanges();
         if self.config.exchange_log {
             self.finished.extend(slow);

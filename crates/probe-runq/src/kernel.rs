@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    io,
     os::fd::{AsFd, OwnedFd},
     thread,
     time::Duration,
@@ -12,8 +12,9 @@ use probe::{
     accounting::{Hits, Programs, ReadError},
     clock::monotonic_ns,
     histogram::bound_ns,
-    loader::{Hook, Knobs, Link, LoadError, Loader, Object, include_bytes_aligned},
+    loader::{Hook, Knobs, Link, LoadError, Loader, Object},
     maps::{self, Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    object_file,
 };
 
 use crate::{
@@ -21,12 +22,6 @@ use crate::{
     types::{PROGRAMS, RUNQ_PROGRAMS, RUNQ_VERDICTS, runq_counters, runq_event, runq_series, runq_waits},
     waits::{BOUNDS_SECONDS, Waits},
 };
-
-static RUNQ: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.bpf.o"));
-static BUCKET: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.bucket.bpf.o"));
-static COUNT_IDLE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.count_idle.bpf.o"));
-static RAW_CAST: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.raw_cast.bpf.o"));
-static WAKEUP_ONLY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/runq.wakeup_only.bpf.o"));
 
 /// How much memory to use, and what to report.
 #[derive(Debug, Clone)]
@@ -78,19 +73,13 @@ pub struct RunqProbe {
     _links: Vec<Link>,
 }
 
-impl fmt::Debug for RunqProbe {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunqProbe").finish_non_exhaustive()
-    }
-}
-
 fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
     match control {
-        None => ("runq.bpf.o", RUNQ),
-        Some(Control::Bucket) => ("runq.bucket.bpf.o", BUCKET),
-        Some(Control::CountIdle) => ("runq.count_idle.bpf.o", COUNT_IDLE),
-        Some(Control::RawCast) => ("runq.raw_cast.bpf.o", RAW_CAST),
-        Some(Control::WakeupOnly) => ("runq.wakeup_only.bpf.o", WAKEUP_ONLY),
+        None => object_file!("runq"),
+        Some(Control::Bucket) => object_file!("runq.bucket"),
+        Some(Control::CountIdle) => object_file!("runq.count_idle"),
+        Some(Control::RawCast) => object_file!("runq.raw_cast"),
+        Some(Control::WakeupOnly) => object_file!("runq.wakeup_only"),
     }
 }
 
@@ -169,14 +158,7 @@ impl RunqProbe {
 
     /// The long waits that ended since the last call.
     pub fn take_events(&mut self) -> Vec<runq_event> {
-        let mut events = Vec::new();
-        while let Some(item) = self.events.next() {
-            match bytemuck::try_pod_read_unaligned(&item) {
-                Ok(event) => events.push(event),
-                Err(error) => tracing::error!("an event of {} bytes makes no sense: {error}", item.len()),
-            }
-        }
-        events
+        maps::take_all(&mut self.events).0
     }
 
     fn counters(&self) -> Result<runq_counters, MapError> {

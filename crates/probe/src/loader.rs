@@ -431,8 +431,19 @@ fn attach_to_socket(program: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> std::io:
     }
 }
 
-/// Puts an object file into the binary at an address the ELF reader accepts.
+#[doc(hidden)]
 pub use ::aya::include_bytes_aligned;
+
+/// Name and bytes of an object that the crate's build script made, `NAME` or `NAME.MUTANT`, for [`Object::load`]. The
+/// bytes are in the binary, at an address the ELF reader accepts.
+#[macro_export]
+macro_rules! object_file {
+    ($name:literal) => {{
+        static BYTES: &[u8] =
+            $crate::loader::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/", $name, ".bpf.o"));
+        (concat!($name, ".bpf.o"), BYTES)
+    }};
+}
 
 #[cfg(test)]
 mod tests {

@@ -36,6 +36,32 @@ pub fn fill<V: Pod>(array: &mut PerCpuArray<V>, index: u32, value: V) -> Result<
     array.set(index, values, 0)
 }
 
+/// What became of taking an entry out: one that was not there is out as well.
+///
+/// # Errors
+/// Every other error.
+pub fn removed(result: Result<(), MapError>) -> Result<(), MapError> {
+    match result {
+        Err(MapError::KeyNotFound) => Ok(()),
+        other => other,
+    }
+}
+
+/// Takes all records out of a ring buffer, and says how many made no sense: they had another size, and are logged.
+pub fn take_all<T: bytemuck::AnyBitPattern>(ring: &mut RingBuffer) -> (Vec<T>, u64) {
+    let (mut records, mut unreadable) = (Vec::new(), 0);
+    while let Some(item) = ring.next() {
+        match bytemuck::try_pod_read_unaligned(&item) {
+            Ok(record) => records.push(record),
+            Err(error) => {
+                unreadable += 1;
+                tracing::error!("a record of {} bytes makes no sense: {error}", item.len());
+            }
+        }
+    }
+    (records, unreadable)
+}
+
 /// A value of counters, summed over CPUs. `V` is nothing but `u64`s: each is added to its like.
 pub fn sum<V: bytemuck::Pod>(cpus: &[V]) -> V {
     const { assert!(size_of::<V>().is_multiple_of(size_of::<u64>()) && align_of::<V>() == align_of::<u64>()) };

@@ -6,8 +6,9 @@ use ipnet::IpNet;
 use probe::{
     accounting::{Hits, Programs, ReadError},
     interface::Interface,
-    loader::{Hook, Knobs, Link, LoadError, Loader, Object, TestRun, XdpMode, include_bytes_aligned},
+    loader::{Hook, Knobs, Link, LoadError, Loader, Object, TestRun, XdpMode},
     maps::{self, LpmTrie, MapError, PerCpuArray, lpm_trie::Key},
+    object_file,
     packet_socket::PacketSocket,
     xdp::AttachedProgram,
 };
@@ -20,14 +21,6 @@ use super::{
         blocklist_counters, blocklist_entry,
     },
 };
-
-static BLOCKLIST: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/blocklist.bpf.o"));
-static UNTAGGED_ONLY: &[u8] =
-    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/blocklist.untagged_only.bpf.o"));
-static ABORT_ON_ERROR: &[u8] =
-    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/blocklist.abort_on_error.bpf.o"));
-static SHADOW_DROPS: &[u8] =
-    include_bytes_aligned!(concat!(env!("OUT_DIR"), "/blocklist.shadow_drops.bpf.o"));
 
 /// The program for frames in one piece, and the one for frames in several. One of them is loaded.
 const PROGRAMS: [&str; 2] = ["blocklist", "blocklist_frags"];
@@ -124,10 +117,10 @@ impl Kernel {
     /// When the kernel or the loader refuses.
     pub fn load(loader: Loader, config: Config) -> Result<Self, LoadError> {
         let (name, bytes) = match config.control {
-            None => ("blocklist.bpf.o", BLOCKLIST),
-            Some(Control::UntaggedOnly) => ("blocklist.untagged_only.bpf.o", UNTAGGED_ONLY),
-            Some(Control::AbortOnError) => ("blocklist.abort_on_error.bpf.o", ABORT_ON_ERROR),
-            Some(Control::ShadowDrops) => ("blocklist.shadow_drops.bpf.o", SHADOW_DROPS),
+            None => object_file!("blocklist"),
+            Some(Control::UntaggedOnly) => object_file!("blocklist.untagged_only"),
+            Some(Control::AbortOnError) => object_file!("blocklist.abort_on_error"),
+            Some(Control::ShadowDrops) => object_file!("blocklist.shadow_drops"),
         };
         let flags = [
             u8::from(config.destination),
