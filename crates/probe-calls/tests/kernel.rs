@@ -108,6 +108,7 @@ fn sum(text: &str, parts: &[&str]) -> u64 {
 
 fn each_loader(test: fn(Loader, &Path)) {
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _stats = probe::stats::enable().ok();
     for loader in Loader::ALL {
         let folder = TempDir::new().unwrap();
         test(loader, &caller(folder.path()));
@@ -117,7 +118,6 @@ fn each_loader(test: fn(Loader, &Path)) {
 #[test]
 fn every_call_of_every_thread_of_every_process_is_counted() {
     each_loader(|loader, program| {
-        let _stats = probe::stats::enable().ok();
         let before = start(program, 1000, 2);
         let Some(mut probe) = attach(&spec(program), loader) else {
             end(before);
@@ -160,7 +160,6 @@ fn every_call_of_every_thread_of_every_process_is_counted() {
 #[test]
 fn a_full_map_is_a_loss_that_is_told() {
     each_loader(|loader, program| {
-        let _stats = probe::stats::enable().ok();
         let small = Spec {
             max_entries: 1,
             ..spec(program)

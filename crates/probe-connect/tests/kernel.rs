@@ -63,6 +63,7 @@ fn listener() -> (TcpListener, u16) {
 
 #[test]
 fn every_family_and_outcome() {
+    let _stats = probe::stats::enable().ok();
     for loader in Loader::ALL {
         let Some((mut probe, _guard)) = attach(loader, config()) else {
             return;

@@ -63,6 +63,7 @@ fn what_is_attached_decides_and_what_is_dropped_lets_everything_pass() {
         return;
     }
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let _stats = probe::stats::enable().ok();
     for loader in Loader::ALL {
         let prefix = "127.0.0.0/8".parse().unwrap();
         let entry = Entry {
@@ -109,6 +110,7 @@ fn the_filter_counts_what_arrives_and_takes_nothing_away() {
         return;
     }
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let _stats = probe::stats::enable().ok();
     for loader in Loader::ALL {
         let mut filter = Filter::attach(loader, Interface::by_name("lo").unwrap(), None).unwrap();
         filter.prove().unwrap();

@@ -52,6 +52,9 @@ impl ProgramStats {
 
 /// Has the kernel count runs and run time of all programs for as long as the result lives.
 ///
+/// The switch is one for the whole machine, and others may turn it on and off at any time. Whoever compares runs with
+/// verdicts holds it from before attaching until after reading.
+///
 /// # Errors
 /// `EPERM` without `CAP_SYS_ADMIN`; `EINVAL` before Linux 5.8.
 pub fn enable() -> io::Result<OwnedFd> {
