@@ -43,6 +43,8 @@ pub struct Common {
 pub enum Command {
     /// Run scenarios on kernels and judge them
     Run(Run),
+    /// Find the first kernel build that shows a difference between two
+    Bisect(Bisect),
     /// List scenarios
     List {
         /// As JSON
@@ -124,10 +126,37 @@ pub struct Run {
     pub records: Option<PathBuf>,
 }
 
+/// `probelab bisect`.
+#[derive(Debug, Args)]
+pub struct Bisect {
+    /// Scenario name, or path of a scenario's folder
+    #[arg(value_name = "SCENARIO")]
+    pub scenario: String,
+    /// Older pinned kernel: what it shows is taken for good
+    #[arg(long, value_name = "KERNEL")]
+    pub good: String,
+    /// Newer pinned kernel of the same flavour, which shows something else
+    #[arg(long, value_name = "KERNEL")]
+    pub bad: String,
+    /// Compare the value of this series of the probe (all label sets added up) instead of the verdict
+    #[arg(long, value_name = "NAME")]
+    pub series: Option<String>,
+    /// Loader of the probes: libbpf or aya
+    #[arg(long, default_value_t)]
+    pub loader: Loader,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// On what scenarios run, and how that is said.
 #[derive(Debug, Args)]
 pub struct Matrix {
-    /// Kernels: `all`, a series (6.12), a version, or a pattern ('6.*'); may be given more than once
+    /// Kernels: `all` (the quick set), `wide` (every pin), `lts`, `latest-per-series`, `rt`, a name (6.12), a version,
+    /// or a pattern ('6.12.*'); may be given more than once
     #[arg(long, short, default_value = "6.12")]
     pub kernel: Vec<String>,
     /// Library that loads the probes; with `both`, each scenario with a probe runs twice, and the two must agree

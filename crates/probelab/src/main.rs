@@ -19,6 +19,7 @@ mod open;
 mod oracle_tools;
 mod out;
 mod pairs;
+mod search;
 mod show;
 
 use std::process::ExitCode;

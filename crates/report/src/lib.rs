@@ -34,7 +34,7 @@ pub struct Cell<'a> {
 
 impl Cell<'_> {
     /// The word for the verdict; one that needs attention is in capitals.
-    fn word(&self) -> &'static str {
+    pub fn word(&self) -> &'static str {
         match self.judgement.verdict {
             Verdict::Passed => "passed",
             Verdict::Failed { .. } => "FAILED",

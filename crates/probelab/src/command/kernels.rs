@@ -2,7 +2,7 @@
 
 use miette::{IntoDiagnostic, Result};
 use serde::Serialize;
-use vm::kernels::{self, Pin, Source};
+use vm::kernels::{self, Pin, Set, Source};
 
 use crate::{
     cli::Kernels,
@@ -13,7 +13,8 @@ use crate::{
 
 #[derive(Serialize)]
 struct Row {
-    series: String,
+    name: String,
+    sets: Vec<Set>,
     package: String,
     version: String,
     sha256: String,
@@ -28,7 +29,7 @@ pub async fn run(context: &Context, command: Kernels) -> Result<Exit> {
             for source in context.sources(&kernel, None)? {
                 let kernel = context.fetch(&source).await?;
                 out!(
-                    "{:6} {} {}",
+                    "{:12} {} {}",
                     kernel.label(),
                     kernel.identity.package,
                     kernel.identity.version
@@ -49,12 +50,14 @@ fn list(context: &Context, json: bool) -> Result<Exit> {
                 Source::Pinned(pin) => Row {
                     stored: context.cache.folder("kernels")?.join(&pin.key()[..32]).exists(),
                     sha256: pin.key(),
-                    series: pin.series,
+                    name: pin.name,
+                    sets: pin.sets,
                     package: pin.package,
                     version: pin.version,
                 },
                 Source::Ready(kernel) => Row {
-                    series: kernel.identity.series,
+                    name: kernel.identity.series,
+                    sets: Vec::new(),
                     package: kernel.identity.package,
                     version: kernel.identity.version,
                     sha256: kernel.identity.sha256,
@@ -70,8 +73,8 @@ fn list(context: &Context, json: bool) -> Result<Exit> {
     for row in rows {
         let state = if row.stored { "stored" } else { "not fetched" };
         out!(
-            "{:6} {:45} {:22} {} {state}",
-            row.series,
+            "{:12} {:45} {:22} {} {state}",
+            row.name,
             row.package,
             row.version,
             &row.sha256[..12]
@@ -99,13 +102,13 @@ async fn update(context: &Context, series: Vec<String>) -> Result<Exit> {
     };
     lock.write(&context.lock_path())?;
     for pin in &lock.kernels {
-        let change = before.kernels.iter().find(|old| old.series == pin.series);
+        let change = before.kernels.iter().find(|old| old.name == pin.name);
         let note = match change {
             Some(old) if old == pin => String::from("unchanged"),
             Some(old) => format!("was {}", old.version),
             None => String::from("new"),
         };
-        out!("{:6} {} {} ({note})", pin.series, pin.package, pin.version);
+        out!("{:12} {} {} ({note})", pin.name, pin.package, pin.version);
     }
     Ok(Exit::Passed)
 }
@@ -121,8 +124,8 @@ fn verify(context: &Context, patterns: &[String]) -> Result<Exit> {
         .collect();
     for pin in pins {
         match kernels::verify(&context.cache, &pin)? {
-            Some(count) => out!("{:6} {} files are what they were when fetched", pin.series, count),
-            None => out!("{:6} not fetched", pin.series),
+            Some(count) => out!("{:12} {} files are what they were when fetched", pin.name, count),
+            None => out!("{:12} not fetched", pin.name),
         }
     }
     Ok(Exit::Passed)

@@ -1,6 +1,7 @@
 //! The commands: one module each.
 
 mod bench;
+mod bisect;
 mod cache;
 mod doctor;
 mod kernels;
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
     let context = Context::open(&cli.common, cancel)?;
     match cli.command {
         Command::Run(arguments) => run::run(&context, &arguments).await,
+        Command::Bisect(arguments) => bisect::run(&context, &arguments).await,
         Command::List { json } => list::run(&context, json),
         Command::Mutants(arguments) => mutants::run(&context, &arguments).await,
         Command::Doctor { recheck, json } => doctor::run(&context, recheck, json).await,

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, path::PathBuf, process::Command};
 
 use super::{
-    config::{Series, Wanted},
+    config::{Series, Set, Wanted, upstream},
     lock_file::{Archive, LockFile, Pin},
     store::{self, Kernel, stored},
 };
@@ -30,18 +30,18 @@ pub fn fetch(
     let series = wanted
         .kernels
         .iter()
-        .find(|series| series.series == pin.series)
+        .find(|series| series.series == pin.series && series.flavour == pin.flavour)
         .ok_or_else(|| Error::UnknownKernel {
-            asked: pin.series.clone(),
+            asked: pin.name.clone(),
             known: wanted
                 .kernels
                 .iter()
-                .map(|series| series.series.as_str())
+                .map(Series::name)
                 .collect::<Vec<_>>()
                 .join(", "),
         })?;
     progress.step(
-        &pin.series,
+        &pin.name,
         format!("fetching kernel {} {}", pin.package, pin.version),
     );
     let apt = Apt::open(cache, &Mirror::find(mirror)?, std::slice::from_ref(&series.suite))?;
@@ -49,33 +49,36 @@ pub fn fetch(
         package: pin.package.clone(),
         version: pin.version.clone(),
     };
-    if let Some(found) = download(cache, &apt, &candidate, &series.series, Some(pin))? {
+    if let Some(found) = download(cache, &apt, &candidate, &Named::of(pin), Some(pin))? {
         return stored(cache, &found, None)?.ok_or_else(|| vanished(&found));
     }
     if !allow_drift {
         return Err(Error::PinGone {
-            series: pin.series.clone(),
+            series: pin.name.clone(),
             package: pin.package.clone(),
             version: pin.version.clone(),
         });
     }
-    let newest = newest(&apt, series)?;
+    // A mirror may list builds that it does not have.
+    let mut found = None;
+    for candidate in builds(&apt, series)? {
+        found = download(cache, &apt, &candidate, &Named::of(pin), None)?;
+        if found.is_some() {
+            break;
+        }
+    }
+    let found = found.ok_or_else(|| gone(series))?;
     progress.notice(
-        &pin.series,
+        &pin.name,
         format!(
             "{} {} is no longer served; {} {} stands in for it",
-            pin.package, pin.version, newest.package, newest.version
+            pin.package, pin.version, found.package, found.version
         ),
     );
-    let found = download(cache, &apt, &newest, &series.series, None)?.ok_or_else(|| Error::PinGone {
-        series: series.series.clone(),
-        package: newest.package.clone(),
-        version: newest.version.clone(),
-    })?;
     stored(cache, &found, Some(format!("{} {}", pin.package, pin.version)))?.ok_or_else(|| vanished(&found))
 }
 
-/// Pins the newest build of every series (or of those named), fetching each.
+/// Pins the newest builds of every series (or of those named), fetching each.
 pub fn update(
     cache: &Cache,
     mirror: Option<&str>,
@@ -87,30 +90,102 @@ pub fn update(
     let mirror = Mirror::find(mirror)?;
     let mut kernels = Vec::new();
     for series in &wanted.kernels {
-        let old = lock.kernels.iter().find(|pin| pin.series == series.series);
-        if !only.is_empty() && !only.contains(&series.series) {
-            kernels.extend(old.cloned());
+        if !only.is_empty() && !only.contains(&series.name()) {
+            kernels.extend(lock.kernels.iter().filter(|pin| is_of(pin, series)).cloned());
             continue;
         }
-        progress.step(&series.series, "looking for the newest build");
+        progress.step(&series.name(), "looking for the newest builds");
         let apt = Apt::open(cache, &mirror, std::slice::from_ref(&series.suite))?;
-        let newest = newest(&apt, series)?;
-        if let Some(old) = old.filter(|old| old.package == newest.package && old.version == newest.version) {
-            kernels.push(old.clone());
-            continue;
+        let mut pins = Vec::new();
+        for candidate in builds(&apt, series)? {
+            if pins.len() == series.builds {
+                break;
+            }
+            match pin(cache, &apt, series, &candidate, pins.is_empty(), lock, progress)? {
+                Some(pin) => pins.push(pin),
+                None => progress.notice(
+                    &series.name(),
+                    format!("the mirror lists {} and does not have it", candidate.version),
+                ),
+            }
         }
-        progress.step(
-            &series.series,
-            format!("fetching {} {}", newest.package, newest.version),
-        );
-        let pin = download(cache, &apt, &newest, &series.series, None)?.ok_or_else(|| Error::PinGone {
-            series: series.series.clone(),
-            package: newest.package.clone(),
-            version: newest.version.clone(),
-        })?;
-        kernels.push(pin);
+        if pins.is_empty() {
+            return Err(gone(series));
+        }
+        kernels.extend(pins.into_iter().rev());
     }
     Ok(LockFile { kernels })
+}
+
+fn is_of(pin: &Pin, series: &Series) -> bool {
+    pin.series == series.series && pin.flavour == series.flavour
+}
+
+/// The pin of one build: what the lock says of it already, else fetched. Nothing when the mirror does not have it.
+fn pin(
+    cache: &Cache,
+    apt: &Apt,
+    series: &Series,
+    candidate: &Candidate,
+    is_newest: bool,
+    lock: &LockFile,
+    progress: &Progress,
+) -> Result<Option<Pin>> {
+    let named = Named {
+        name: if is_newest {
+            series.name()
+        } else {
+            series.name_of(&candidate.version)
+        },
+        series: series.series.clone(),
+        flavour: series.flavour.clone(),
+        sets: series.sets(is_newest),
+    };
+    let known = |pin: &&Pin| pin.package == candidate.package && pin.version == candidate.version;
+    if let Some(old) = lock.kernels.iter().find(known) {
+        return Ok(Some(named.pin(
+            candidate,
+            old.image_sha256.clone(),
+            old.archives.clone(),
+        )));
+    }
+    progress.step(
+        &named.name,
+        format!("fetching {} {}", candidate.package, candidate.version),
+    );
+    download(cache, apt, candidate, &named, None)
+}
+
+/// What a pin is called, apart from what is in it.
+struct Named {
+    name: String,
+    series: String,
+    flavour: String,
+    sets: Vec<Set>,
+}
+
+impl Named {
+    fn of(pin: &Pin) -> Self {
+        Self {
+            name: pin.name.clone(),
+            series: pin.series.clone(),
+            flavour: pin.flavour.clone(),
+            sets: pin.sets.clone(),
+        }
+    }
+
+    fn pin(&self, candidate: &Candidate, image_sha256: String, archives: Vec<Archive>) -> Pin {
+        Pin {
+            name: self.name.clone(),
+            series: self.series.clone(),
+            flavour: self.flavour.clone(),
+            sets: self.sets.clone(),
+            package: candidate.package.clone(),
+            version: candidate.version.clone(),
+            image_sha256,
+            archives,
+        }
+    }
 }
 
 /// Downloads a kernel's packages into the store. With a pin, the bytes must be the pinned ones. Nothing when
@@ -119,7 +194,7 @@ fn download(
     cache: &Cache,
     apt: &Apt,
     candidate: &Candidate,
-    series: &str,
+    named: &Named,
     pin: Option<&Pin>,
 ) -> Result<Option<Pin>> {
     let folder = cache.folder("kernels")?;
@@ -145,14 +220,11 @@ fn download(
     if let Some(pin) = pin {
         check_archives(pin, &archives)?;
     }
-    let mut found = Pin {
-        series: series.to_owned(),
-        package: candidate.package.clone(),
-        version: candidate.version.clone(),
-        image_sha256: String::new(),
-        archives,
-    };
-    let about = format!("kernel {series}: {} {}", candidate.package, candidate.version);
+    let mut found = named.pin(candidate, String::new(), archives);
+    let about = format!(
+        "kernel {}: {} {}",
+        named.name, candidate.package, candidate.version
+    );
     let (_, image_sha256) = store::install(cache, &found.key(), &about, &files)?;
     found.image_sha256 = image_sha256;
     Ok(Some(found))
@@ -174,14 +246,20 @@ fn check_archives(pin: &Pin, archives: &[Archive]) -> Result<()> {
     Ok(())
 }
 
-fn newest(apt: &Apt, series: &Series) -> Result<Candidate> {
+/// The builds of a series that the mirror lists, newest first, one of each upstream version.
+fn builds(apt: &Apt, series: &Series) -> Result<Vec<Candidate>> {
     let mut candidates = apt.candidates(&format!("^{}$", series.package))?;
-    candidates.sort_by(|a, b| compare_versions(&a.version, &b.version));
-    candidates.pop().ok_or_else(|| Error::PinGone {
-        series: series.series.clone(),
+    candidates.sort_by(|a, b| compare_versions(&b.version, &a.version));
+    candidates.dedup_by(|a, b| upstream(&a.version) == upstream(&b.version));
+    Ok(candidates)
+}
+
+fn gone(series: &Series) -> Error {
+    Error::PinGone {
+        series: series.name(),
         package: series.package.clone(),
         version: String::from("(any)"),
-    })
+    }
 }
 
 /// Debian's own order of versions.

@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
+use super::config::Set;
 use crate::{IoContext, Result, error::parse_toml};
 
 /// The whole file.
@@ -19,8 +20,14 @@ pub struct LockFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
+    /// Name in commands and tables: `6.12` for the newest build of a series, `6.12.107` for an older one.
+    pub name: String,
     /// Series such as `6.12`.
     pub series: String,
+    /// How it was built: `cloud`, `rt`, `generic`.
+    pub flavour: String,
+    /// The sets it is in.
+    pub sets: Vec<Set>,
     /// Image package.
     pub package: String,
     /// Its version.
@@ -97,7 +104,10 @@ mod tests {
 
     fn pin() -> Pin {
         Pin {
+            name: "6.12".into(),
             series: "6.12".into(),
+            flavour: "cloud".into(),
+            sets: vec![Set::Quick],
             package: "linux-image-6.12".into(),
             version: "6.12.1-1".into(),
             image_sha256: "ab".into(),
@@ -115,6 +125,7 @@ mod tests {
             kernels: vec![
                 pin(),
                 Pin {
+                    name: "7.2".into(),
                     series: "7.2".into(),
                     ..pin()
                 },
@@ -131,6 +142,6 @@ mod tests {
         let error = LockFile::parse("kernels.lock", &text).unwrap_err();
         let report = format!("{:?}", miette::Report::new(error));
         assert!(report.contains("unknown field `versoin`"), "{report}");
-        assert!(report.contains("kernels.lock:11:1"), "{report}");
+        assert!(report.contains("kernels.lock:14:1"), "{report}");
     }
 }

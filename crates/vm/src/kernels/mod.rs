@@ -7,7 +7,7 @@ mod own;
 mod select;
 mod store;
 
-pub use config::{Series, Wanted};
+pub use config::{CLOUD, Series, Set, Wanted, upstream};
 pub use fetch::{fetch, update};
 pub use lock_file::{Archive, LockFile, Pin};
 pub use own::{VARIABLE, from_folder, own_kernel};

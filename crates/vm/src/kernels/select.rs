@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
+    config::Set,
     lock_file::{LockFile, Pin},
     own::{VARIABLE, from_folder},
     store::Kernel,
@@ -20,9 +21,9 @@ pub enum Source {
 
 impl Source {
     /// Its name in tables.
-    pub fn series(&self) -> &str {
+    pub fn name(&self) -> &str {
         match self {
-            Self::Pinned(pin) => &pin.series,
+            Self::Pinned(pin) => &pin.name,
             Self::Ready(kernel) => &kernel.identity.series,
         }
     }
@@ -31,6 +32,19 @@ impl Source {
         match self {
             Self::Pinned(pin) => &pin.version,
             Self::Ready(kernel) => &kernel.identity.version,
+        }
+    }
+
+    /// Whether it is meant by a word that names no kernel. `all` are the quick set and the kernels that somebody
+    /// provides; `wide` is everything.
+    fn is_in(&self, word: &str) -> bool {
+        match (self, word) {
+            (_, "wide") | (Self::Ready(_), "all") => true,
+            (Self::Ready(_), _) => false,
+            (Self::Pinned(pin), "all" | "quick") => pin.sets.contains(&Set::Quick),
+            (Self::Pinned(pin), "lts") => pin.sets.contains(&Set::Lts),
+            (Self::Pinned(pin), "latest-per-series") => pin.sets.contains(&Set::LatestPerSeries),
+            (Self::Pinned(pin), flavour) => pin.flavour == flavour,
         }
     }
 }
@@ -48,7 +62,8 @@ pub fn available(lock: &LockFile) -> Result<Vec<Source>> {
     Ok(sources)
 }
 
-/// The kernels that match any of the patterns: `all`, a series (`6.12`), a version (`6.12.107-1`), or either
+/// The kernels that match any of the patterns: `all` (the quick set), `wide` (everything), `lts`,
+/// `latest-per-series`, a flavour (`rt`), a name (`6.12`, `6.12.107`), a version (`6.12.107-1`), or a name or version
 /// with `*`.
 pub fn select(sources: &[Source], patterns: &[String]) -> Result<Vec<Source>> {
     let mut chosen = vec![false; sources.len()];
@@ -59,15 +74,16 @@ pub fn select(sources: &[Source], patterns: &[String]) -> Result<Vec<Source>> {
     {
         let mut any = false;
         for (source, chosen) in sources.iter().zip(&mut chosen) {
-            let fits =
-                pattern == "all" || matches(pattern, source.series()) || matches(pattern, source.version());
+            let fits = source.is_in(pattern)
+                || matches(pattern, source.name())
+                || matches(pattern, source.version());
             *chosen |= fits;
             any |= fits;
         }
         if !any {
             return Err(Error::UnknownKernel {
                 asked: pattern.to_owned(),
-                known: sources.iter().map(Source::series).collect::<Vec<_>>().join(", "),
+                known: sources.iter().map(Source::name).collect::<Vec<_>>().join(", "),
             });
         }
     }
@@ -96,34 +112,71 @@ mod tests {
     use super::*;
 
     fn sources() -> Vec<Source> {
-        ["5.10", "6.1", "6.12", "7.2"]
-            .map(|series| {
-                Source::Pinned(Pin {
-                    series: series.into(),
-                    package: "p".into(),
-                    version: format!("{series}.5-1"),
-                    image_sha256: String::new(),
-                    archives: Vec::new(),
-                })
+        let pin = |name: &str, series: &str, flavour: &str, version: &str, sets: &[Set]| {
+            Source::Pinned(Pin {
+                name: name.into(),
+                series: series.into(),
+                flavour: flavour.into(),
+                sets: sets.into(),
+                package: "p".into(),
+                version: version.into(),
+                image_sha256: String::new(),
+                archives: Vec::new(),
             })
-            .into()
+        };
+        vec![
+            pin(
+                "5.10",
+                "5.10",
+                "cloud",
+                "5.10.5-1",
+                &[Set::Quick, Set::Lts, Set::LatestPerSeries],
+            ),
+            pin(
+                "6.1",
+                "6.1",
+                "cloud",
+                "6.1.5-1",
+                &[Set::Quick, Set::Lts, Set::LatestPerSeries],
+            ),
+            pin("6.12.4", "6.12", "cloud", "6.12.4-1", &[Set::Lts]),
+            pin(
+                "6.12",
+                "6.12",
+                "cloud",
+                "6.12.5-1",
+                &[Set::Quick, Set::Lts, Set::LatestPerSeries],
+            ),
+            pin("6.12-rt", "6.12", "rt", "6.12.5-1", &[Set::Lts]),
+            pin("7.2", "7.2", "cloud", "7.2.5-1", &[Set::LatestPerSeries]),
+        ]
     }
 
     fn chosen(pattern: &str) -> Vec<String> {
         select(&sources(), &[pattern.into()])
             .unwrap()
             .iter()
-            .map(|source| source.series().to_owned())
+            .map(|source| source.name().to_owned())
             .collect()
     }
 
     #[test]
     fn patterns_choose_by_series_and_version() {
         assert_eq!(chosen("6.1"), ["6.1"]);
-        assert_eq!(chosen("6.*"), ["6.1", "6.12"]);
-        assert_eq!(chosen("6.12.5-1"), ["6.12"]);
+        assert_eq!(chosen("6.12"), ["6.12"]);
+        assert_eq!(chosen("6.12.*"), ["6.12.4", "6.12", "6.12-rt"]);
+        assert_eq!(chosen("6.12.4-1"), ["6.12.4"]);
         assert_eq!(chosen("7.2,5.10"), ["5.10", "7.2"]);
-        assert_eq!(chosen("all").len(), 4);
+    }
+
+    #[test]
+    fn words_choose_sets() {
+        assert_eq!(chosen("all"), ["5.10", "6.1", "6.12"]);
+        assert_eq!(chosen("quick"), chosen("all"));
+        assert_eq!(chosen("wide").len(), 6);
+        assert_eq!(chosen("lts"), ["5.10", "6.1", "6.12.4", "6.12", "6.12-rt"]);
+        assert_eq!(chosen("latest-per-series"), ["5.10", "6.1", "6.12", "7.2"]);
+        assert_eq!(chosen("rt"), ["6.12-rt"]);
     }
 
     #[test]
@@ -132,7 +185,7 @@ mod tests {
         assert_eq!(error.to_string(), "no kernel matches `4.19`");
         assert_eq!(
             miette::Diagnostic::help(&error).unwrap().to_string(),
-            "there are: 5.10, 6.1, 6.12, 7.2"
+            "there are: 5.10, 6.1, 6.12.4, 6.12, 6.12-rt, 7.2"
         );
     }
 }

@@ -64,7 +64,7 @@ pub fn stored(cache: &Cache, pin: &Pin, stands_in_for: Option<String>) -> Result
     touch(&folder);
     Ok(Some(Kernel {
         identity: KernelIdentity {
-            series: pin.series.clone(),
+            series: pin.name.clone(),
             package: pin.package.clone(),
             version: pin.version.clone(),
             sha256: pin.key(),
@@ -208,7 +208,7 @@ fn named(path: &Path, prefix: &str) -> bool {
 
 fn mismatch(pin: &Pin, found: &str, folder: &Path) -> Error {
     Error::DigestMismatch {
-        what: format!("the stored image of kernel {} ({})", pin.series, pin.version),
+        what: format!("the stored image of kernel {} ({})", pin.name, pin.version),
         found: found.to_owned(),
         expected: pin.image_sha256.clone(),
         help: removal_help(folder),
