@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 
-use common::{probelab, root, said};
+use common::{probelab, quoted, root, said};
 
 /// The documents at the top of the checkout and of its crates.
 fn documents() -> Vec<(String, String)> {
@@ -28,13 +28,6 @@ fn documents() -> Vec<(String, String)> {
         "README, ARCHITECTURE, CONTRIBUTING and CHANGELOG"
     );
     documents
-}
-
-/// The words in backquotes.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split("```")
-        .step_by(2)
-        .flat_map(|part| part.split('`').skip(1).step_by(2))
 }
 
 #[test]
