@@ -30,6 +30,9 @@ pub struct Common {
     /// Package mirror to fetch kernels and packages from (default: the one this machine's apt uses)
     #[arg(long, global = true, value_name = "URL", env = "PROBELAB_MIRROR")]
     pub mirror: Option<String>,
+    /// Ready root filesystem: a plain cpio archive, used instead of the one that vm/rootfs.lock pins
+    #[arg(long, global = true, value_name = "PATH", env = vm::rootfs::VARIABLE)]
+    pub rootfs: Option<PathBuf>,
     /// Let the newest build stand in for a pinned one that the mirror no longer serves; the record says so
     #[arg(long, global = true, env = "PROBELAB_ALLOW_DRIFT")]
     pub allow_drift: bool,
@@ -79,7 +82,7 @@ pub enum Command {
     /// Kernels: list, fetch, pin, verify
     #[command(subcommand)]
     Kernels(Kernels),
-    /// The root filesystem: build, pin
+    /// The root filesystem: build, pin, pack
     #[command(subcommand)]
     Rootfs(Rootfs),
     /// The cache: list, prune
@@ -240,6 +243,13 @@ pub enum Rootfs {
     Verify,
     /// Build it and pin what it was made of in vm/rootfs.lock
     Update,
+    /// Make an archive for --rootfs of a tree that something else filled; vm/rootfs.toml says what is added and left out
+    Pack {
+        /// The tree; links, folders and files of the recipe are written into it
+        tree: PathBuf,
+        /// Where the archive goes
+        archive: PathBuf,
+    },
 }
 
 /// `probelab cache`.

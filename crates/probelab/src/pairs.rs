@@ -53,6 +53,7 @@ mod tests {
             lane: Lane::Virtual,
             loader,
             kernel: host_kernel().identity,
+            rootfs_sha256: String::new(),
             inputs_sha256: String::new(),
             qemu: String::new(),
             end,

@@ -25,6 +25,7 @@ fn record(series: &str, stands_in_for: Option<&str>) -> Record {
             sha256: "ab".repeat(32),
             stands_in_for: stands_in_for.map(str::to_owned),
         },
+        rootfs_sha256: "ef".repeat(32),
         inputs_sha256: "cd".repeat(32),
         qemu: "QEMU emulator version 10.0.2".to_owned(),
         end: GuestEnd::Completed,

@@ -114,6 +114,22 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// Two providers offer a kernel of one name.
+    #[error("two kernels are called `{name}`: {first} and {second}")]
+    #[diagnostic(
+        code(probelab::kernel_twice),
+        help(
+            "a record names its kernel, so a name means one: rename the folder in PROBELAB_KERNELS, for example to `{name}-own`"
+        )
+    )]
+    KernelTwice {
+        /// The name.
+        name: String,
+        /// Package of the one.
+        first: String,
+        /// Package of the other.
+        second: String,
+    },
     /// A file of ours that cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]

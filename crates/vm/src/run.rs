@@ -112,6 +112,7 @@ impl Lab {
             lane: request.lane,
             loader: request.job.probe.as_ref().map(|probe| probe.loader),
             kernel: kernel.identity.clone(),
+            rootfs_sha256: self.rootfs.sha256.clone(),
             inputs_sha256: self.inputs_digest(kernel, request)?,
             qemu: match request.lane {
                 Lane::Host => String::from("-"),

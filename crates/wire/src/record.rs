@@ -192,6 +192,9 @@ pub struct Record {
     pub loader: Option<Loader>,
     /// Which kernel ran.
     pub kernel: KernelIdentity,
+    /// sha256 of the root filesystem's archive, hex; empty in records that were written before it was kept.
+    #[serde(default)]
+    pub rootfs_sha256: String,
     /// sha256 over everything that went in: kernel, root filesystem, machine, stage, job.
     pub inputs_sha256: String,
     /// QEMU's version string, or `-` in the host lane.

@@ -2,7 +2,7 @@
 
 use miette::{IntoDiagnostic, Result};
 use serde::Serialize;
-use vm::kernels::{self, Pin, Source};
+use vm::kernels;
 
 use crate::{
     cli::Kernels,
@@ -42,24 +42,21 @@ pub async fn run(context: &Context, command: Kernels) -> Result<Exit> {
 }
 
 fn list(context: &Context, json: bool) -> Result<Exit> {
-    let rows = kernels::available(&context.lock()?)?
+    let rows = context
+        .all_sources()?
         .into_iter()
         .map(|source| {
-            Ok(match source {
-                Source::Pinned(pin) => Row {
-                    stored: context.cache.folder("kernels")?.join(&pin.key()[..32]).exists(),
-                    sha256: pin.key(),
-                    series: pin.series,
-                    package: pin.package,
-                    version: pin.version,
-                },
-                Source::Ready(kernel) => Row {
-                    series: kernel.identity.series,
-                    package: kernel.identity.package,
-                    version: kernel.identity.version,
-                    sha256: kernel.identity.sha256,
-                    stored: true,
-                },
+            // What a folder holds is known when it is read, which costs a second for a folder of many kernels.
+            let sha256 = match source.offer.sha256.clone() {
+                Some(sha256) => sha256,
+                None => source.kernel(&context.progress)?.identity.sha256,
+            };
+            Ok(Row {
+                series: source.offer.name,
+                package: source.offer.package,
+                version: source.offer.version,
+                sha256,
+                stored: source.offer.stored,
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -70,7 +67,7 @@ fn list(context: &Context, json: bool) -> Result<Exit> {
     for row in rows {
         let state = if row.stored { "stored" } else { "not fetched" };
         out!(
-            "{:6} {:45} {:22} {} {state}",
+            "{:8} {:45} {:22} {} {state}",
             row.series,
             row.package,
             row.version,
@@ -111,18 +108,14 @@ async fn update(context: &Context, series: Vec<String>) -> Result<Exit> {
 }
 
 fn verify(context: &Context, patterns: &[String]) -> Result<Exit> {
-    let pins: Vec<Pin> = context
-        .sources(patterns, None)?
-        .into_iter()
-        .filter_map(|source| match source {
-            Source::Pinned(pin) => Some(pin),
-            Source::Ready(_) => None,
-        })
-        .collect();
-    for pin in pins {
-        match kernels::verify(&context.cache, &pin)? {
-            Some(count) => out!("{:6} {} files are what they were when fetched", pin.series, count),
-            None => out!("{:6} not fetched", pin.series),
+    for source in context.sources(patterns, None)? {
+        let name = &source.offer.name;
+        match source.verify()? {
+            Some(count) if source.offer.sha256.is_some() => {
+                out!("{name:6} {count} files are what they were when fetched");
+            }
+            Some(count) => out!("{name:6} {count} files can be read; nothing pins them"),
+            None => out!("{name:6} not fetched"),
         }
     }
     Ok(Exit::Passed)

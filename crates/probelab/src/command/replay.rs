@@ -75,8 +75,16 @@ fn changed_inputs(old: &Record, new: &Record) -> String {
             old.kernel.version, new.kernel.version
         ));
     }
+    if !old.rootfs_sha256.is_empty() && old.rootfs_sha256 != new.rootfs_sha256 {
+        let short = |sha256: &str| sha256[..sha256.len().min(12)].to_owned();
+        changes.push(format!(
+            "root filesystem ({} then, {} now)",
+            short(&old.rootfs_sha256),
+            short(&new.rootfs_sha256)
+        ));
+    }
     if changes.is_empty() {
-        changes.push("root filesystem, guest program, scenario files or probed".into());
+        changes.push("guest program, scenario files or probed".into());
     }
     format!("the inputs are not those of the record: {}", changes.join(", "))
 }

@@ -3,7 +3,6 @@
 use miette::{IntoDiagnostic, Result};
 use report::{Cell, details, matrix, to_json};
 use scenario::exit_code;
-use vm::kernels::Source;
 use wire::Lane;
 
 use crate::{
@@ -18,12 +17,16 @@ use crate::{
 /// Runs the command.
 pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
     let scenarios = context.project.load(&arguments.scenarios)?;
+    // What is wrong with the choice of kernels is said before anything is built.
     let sources = match arguments.lane {
-        Lane::Host => vec![Source::Ready(host_kernel())],
+        Lane::Host => Vec::new(),
         _ => context.sources(&arguments.matrix.kernel, Some(&arguments.own))?,
     };
     let lab = context.lab(arguments.lane).await?;
-    let kernels = fetch_all(context, &sources).await?;
+    let kernels = match arguments.lane {
+        Lane::Host => vec![host_kernel()],
+        _ => fetch_all(context, &sources).await?,
+    };
     if arguments.lane == Lane::Kvm {
         let kernel = kernels
             .first()

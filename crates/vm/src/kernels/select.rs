@@ -1,52 +1,7 @@
 //! Choosing kernels by name or pattern.
 
-use std::path::PathBuf;
-
-use super::{
-    lock_file::{LockFile, Pin},
-    own::{VARIABLE, from_folder},
-    store::Kernel,
-};
+use super::provider::Source;
 use crate::{Error, Result};
-
-/// Where a chosen kernel comes from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A pin of the lock; still to be fetched.
-    Pinned(Pin),
-    /// A kernel that is there already.
-    Ready(Kernel),
-}
-
-impl Source {
-    /// Its name in tables.
-    pub fn series(&self) -> &str {
-        match self {
-            Self::Pinned(pin) => &pin.series,
-            Self::Ready(kernel) => &kernel.identity.series,
-        }
-    }
-
-    fn version(&self) -> &str {
-        match self {
-            Self::Pinned(pin) => &pin.version,
-            Self::Ready(kernel) => &kernel.identity.version,
-        }
-    }
-}
-
-/// All kernels: the pinned ones, then those of the folder that [`VARIABLE`] names.
-pub fn available(lock: &LockFile) -> Result<Vec<Source>> {
-    let mut sources: Vec<Source> = lock.kernels.iter().cloned().map(Source::Pinned).collect();
-    if let Some(folder) = std::env::var_os(VARIABLE) {
-        sources.extend(
-            from_folder(&PathBuf::from(folder))?
-                .into_iter()
-                .map(Source::Ready),
-        );
-    }
-    Ok(sources)
-}
 
 /// The kernels that match any of the patterns: `all`, a series (`6.12`), a version (`6.12.107-1`), or either
 /// with `*`.
@@ -59,15 +14,20 @@ pub fn select(sources: &[Source], patterns: &[String]) -> Result<Vec<Source>> {
     {
         let mut any = false;
         for (source, chosen) in sources.iter().zip(&mut chosen) {
-            let fits =
-                pattern == "all" || matches(pattern, source.series()) || matches(pattern, source.version());
+            let fits = pattern == "all"
+                || matches(pattern, &source.offer.name)
+                || matches(pattern, &source.offer.version);
             *chosen |= fits;
             any |= fits;
         }
         if !any {
             return Err(Error::UnknownKernel {
                 asked: pattern.to_owned(),
-                known: sources.iter().map(Source::series).collect::<Vec<_>>().join(", "),
+                known: sources
+                    .iter()
+                    .map(|source| source.offer.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             });
         }
     }
@@ -93,37 +53,61 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{
+        Progress,
+        kernels::{Kernel, Offer, Provider, available},
+    };
+
+    /// Offers these names, and no kernel.
+    #[derive(Debug)]
+    struct Names(&'static [&'static str]);
+
+    impl Provider for Names {
+        fn offers(&self) -> Result<Vec<Offer>> {
+            let offer = |name: &&str| Offer {
+                name: (*name).into(),
+                package: format!("linux-{name}"),
+                version: format!("{name}.5-1"),
+                sha256: None,
+                stored: false,
+            };
+            Ok(self.0.iter().map(offer).collect())
+        }
+
+        fn kernel(&self, offer: &Offer, _: &Progress) -> Result<Kernel> {
+            unreachable!("{} was only chosen", offer.name)
+        }
+
+        fn verify(&self, _: &Offer) -> Result<Option<usize>> {
+            Ok(None)
+        }
+    }
 
     fn sources() -> Vec<Source> {
-        ["5.10", "6.1", "6.12", "7.2"]
-            .map(|series| {
-                Source::Pinned(Pin {
-                    series: series.into(),
-                    package: "p".into(),
-                    version: format!("{series}.5-1"),
-                    image_sha256: String::new(),
-                    archives: Vec::new(),
-                })
-            })
-            .into()
+        let archive = Arc::new(Names(&["5.10", "6.1", "6.12", "7.2"]));
+        let flake = Arc::new(Names(&["6.6-nix", "6.12-nix"]));
+        available(&[archive, flake]).unwrap()
     }
 
     fn chosen(pattern: &str) -> Vec<String> {
         select(&sources(), &[pattern.into()])
             .unwrap()
             .iter()
-            .map(|source| source.series().to_owned())
+            .map(|source| source.offer.name.clone())
             .collect()
     }
 
     #[test]
     fn patterns_choose_by_series_and_version() {
         assert_eq!(chosen("6.1"), ["6.1"]);
-        assert_eq!(chosen("6.*"), ["6.1", "6.12"]);
+        assert_eq!(chosen("6.*"), ["6.1", "6.12", "6.6-nix", "6.12-nix"]);
+        assert_eq!(chosen("*-nix"), ["6.6-nix", "6.12-nix"]);
         assert_eq!(chosen("6.12.5-1"), ["6.12"]);
         assert_eq!(chosen("7.2,5.10"), ["5.10", "7.2"]);
-        assert_eq!(chosen("all").len(), 4);
+        assert_eq!(chosen("all").len(), 6);
     }
 
     #[test]
@@ -132,7 +116,17 @@ mod tests {
         assert_eq!(error.to_string(), "no kernel matches `4.19`");
         assert_eq!(
             miette::Diagnostic::help(&error).unwrap().to_string(),
-            "there are: 5.10, 6.1, 6.12, 7.2"
+            "there are: 5.10, 6.1, 6.12, 7.2, 6.6-nix, 6.12-nix"
+        );
+    }
+
+    #[test]
+    fn a_name_that_two_providers_use_is_refused() {
+        let same: Arc<dyn Provider> = Arc::new(Names(&["6.12"]));
+        let error = available(&[Arc::clone(&same), same]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "two kernels are called `6.12`: linux-6.12 and linux-6.12"
         );
     }
 }
