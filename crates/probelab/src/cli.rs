@@ -88,6 +88,11 @@ pub enum Command {
     /// The cache: list, prune
     #[command(subcommand)]
     Cache(Cache),
+    /// Write man pages of all commands into a folder
+    Man {
+        /// The folder; it is made when it is not there
+        folder: PathBuf,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell

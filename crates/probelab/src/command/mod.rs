@@ -14,6 +14,7 @@ mod shell;
 use clap::CommandFactory;
 use miette::Result;
 use tokio_util::sync::CancellationToken;
+use vm::IoContext;
 
 use crate::{
     cli::{Cli, Command},
@@ -30,6 +31,14 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
         text(&String::from_utf8_lossy(&script))?;
         return Ok(Exit::Passed);
     }
+    if let Command::Man { folder } = cli.command {
+        let write = || {
+            std::fs::create_dir_all(&folder)?;
+            clap_mangen::generate_to(Cli::command(), &folder)
+        };
+        write().at("writing man pages into", &folder)?;
+        return Ok(Exit::Passed);
+    }
     let context = Context::open(&cli.common, cancel)?;
     match cli.command {
         Command::Run(arguments) => run::run(&context, &arguments).await,
@@ -42,6 +51,6 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
         Command::Kernels(command) => kernels::run(&context, command).await,
         Command::Rootfs(command) => rootfs::run(&context, command).await,
         Command::Cache(command) => cache::run(&context, &command),
-        Command::Completions { .. } => Ok(Exit::Passed),
+        Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Passed),
     }
 }
