@@ -2,11 +2,12 @@
 pkgs: let
   inherit (pkgs) lib;
   tools = pkgs.buildPackages;
-  # The wrapped clang adds options for this machine's processor, which BPF does not know. Headers come last, so that
-  # the project's own go before.
+  clang = tools.llvmPackages.clang;
+  # clang as nixpkgs wraps it knows the headers of libc, of the kernel and of libbpf; what it adds for this machine's
+  # processor, BPF does not know, and says so with a warning that is an error here.
   clang-bpf = tools.writeShellScriptBin "clang-bpf" ''
-    exec ${lib.getExe' tools.llvmPackages.clang-unwrapped "clang"} "$@" \
-      -idirafter ${pkgs.libbpf}/include -idirafter ${pkgs.linuxHeaders}/include
+    export NIX_HARDENING_ENABLE=
+    exec ${lib.getExe' clang "${clang.targetPrefix}clang"} "$@" -Wno-unused-command-line-argument
   '';
 in {
   nativeBuildInputs = [
