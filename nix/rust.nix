@@ -2,7 +2,7 @@
 pkgs: let
   inherit (pkgs) lib;
   tools = pkgs.buildPackages;
-  clang = tools.llvmPackages.clang;
+  inherit (tools.llvmPackages) clang;
   # clang as nixpkgs wraps it knows the headers of libc, of the kernel and of libbpf; what it adds for this machine's
   # processor, BPF does not know, and says so with a warning that is an error here.
   clang-bpf = tools.writeShellScriptBin "clang-bpf" ''

@@ -96,7 +96,7 @@ impl Context {
             modules,
         }) = own
         {
-            let one: Arc<dyn Provider> = Arc::new(Folder::one(image, modules.as_deref()));
+            let one: Arc<dyn Provider> = Arc::new(Folder::one(image, modules.as_deref())?);
             return Ok(kernels::available(&[one])?);
         }
         Ok(kernels::select(&self.all_sources()?, patterns)?)

@@ -216,3 +216,42 @@ fn results_that_cannot_be_written_are_an_error() {
     let said = said_without_capture(probelab("list").stdout(full));
     assert_error(&said, 69, &["the disk is full while writing to standard output"]);
 }
+
+#[test]
+fn kernels_of_a_folder_are_listed_beside_the_pins() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["6.6-own", "empty"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("6.6-own/bzImage"), "image").unwrap();
+    let said = said(probelab("kernels list").env("PROBELAB_KERNELS", folder.path()));
+    assert_eq!(said.code, 0, "{said:?}");
+    let names: Vec<&str> = said
+        .out
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(names, ["5.10", "6.1", "6.12", "6.18", "7.2", "6.6-own"]);
+}
+
+#[test]
+fn a_kernel_that_has_the_name_of_a_pin_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("6.12")).unwrap();
+    fs::write(folder.path().join("6.12/bzImage"), "image").unwrap();
+    let said = said(probelab("run canary").env("PROBELAB_KERNELS", folder.path()));
+    assert_error(
+        &said,
+        2,
+        &["two kernels are called `6.12`", "rename the folder", "`6.12-own`"],
+    );
+}
+
+#[test]
+fn a_root_filesystem_that_is_no_archive_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rootfs");
+    fs::write(&path, "no archive").unwrap();
+    let said = said(probelab("rootfs build").env("PROBELAB_ROOTFS", &path));
+    assert_error(&said, 69, &["no cpio archive of the form newc", "--rootfs"]);
+}

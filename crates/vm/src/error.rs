@@ -207,6 +207,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Nobody has a kernel of that name; the names that there are.
+    pub(crate) fn unknown_kernel<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        Self::UnknownKernel {
+            asked: asked.to_owned(),
+            known: known.collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
 /// A configuration file with the place of the mistake.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("{path}: {message}")]

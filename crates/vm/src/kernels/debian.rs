@@ -27,9 +27,9 @@ pub struct Debian {
 impl Debian {
     fn pin(&self, offer: &Offer) -> Result<&Pin> {
         let pin = self.lock.kernels.iter().find(|pin| pin.series == offer.name);
-        pin.ok_or_else(|| Error::UnknownKernel {
-            asked: offer.name.clone(),
-            known: self.lock.series(),
+        pin.ok_or_else(|| {
+            let names = self.lock.kernels.iter().map(|pin| pin.series.as_str());
+            Error::unknown_kernel(&offer.name, names)
         })
     }
 }

@@ -31,14 +31,9 @@ pub fn fetch(
         .kernels
         .iter()
         .find(|series| series.series == pin.series)
-        .ok_or_else(|| Error::UnknownKernel {
-            asked: pin.series.clone(),
-            known: wanted
-                .kernels
-                .iter()
-                .map(|series| series.series.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
+        .ok_or_else(|| {
+            let names = wanted.kernels.iter().map(|series| series.series.as_str());
+            Error::unknown_kernel(&pin.series, names)
         })?;
     progress.step(
         &pin.series,

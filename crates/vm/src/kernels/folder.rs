@@ -58,27 +58,25 @@ impl Folder {
     }
 
     /// One kernel, given by the path of its image.
-    pub fn one(image: &Path, modules: Option<&Path>) -> Self {
-        Self {
+    pub fn one(image: &Path, modules: Option<&Path>) -> Result<Self> {
+        for path in [Some(image), modules].into_iter().flatten() {
+            fs::metadata(path).at("finding", path)?;
+        }
+        Ok(Self {
             kernels: vec![Given {
                 name: name_of(image),
                 package: "-".into(),
                 image: image.to_owned(),
                 modules: modules.map(Path::to_owned),
             }],
-        }
+        })
     }
 
     fn given(&self, offer: &Offer) -> Result<&Given> {
         let given = self.kernels.iter().find(|given| given.name == offer.name);
-        given.ok_or_else(|| Error::UnknownKernel {
-            asked: offer.name.clone(),
-            known: self
-                .kernels
-                .iter()
-                .map(|given| given.name.as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
+        given.ok_or_else(|| {
+            let names = self.kernels.iter().map(|given| given.name.as_str());
+            Error::unknown_kernel(&offer.name, names)
         })
     }
 }
@@ -264,7 +262,7 @@ mod tests {
     #[test]
     fn one_image_needs_no_modules() {
         let top = farm();
-        let folder = Folder::one(&top.path().join("kernels/6.6-nix/bzImage"), None);
+        let folder = Folder::one(&top.path().join("kernels/6.6-nix/bzImage"), None).unwrap();
         let offer = folder.offers().unwrap().remove(0);
         assert_eq!((offer.name.as_str(), offer.version.as_str()), ("bzImage", "-"));
         let kernel = folder.kernel(&offer, &Progress::silent()).unwrap();

@@ -73,12 +73,6 @@ impl LockFile {
         parse_toml(path, text)
     }
 
-    /// The series of all pins, for people.
-    pub fn series(&self) -> String {
-        let series: Vec<&str> = self.kernels.iter().map(|pin| pin.series.as_str()).collect();
-        series.join(", ")
-    }
-
     /// Writes the file whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));

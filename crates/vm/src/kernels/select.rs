@@ -21,14 +21,8 @@ pub fn select(sources: &[Source], patterns: &[String]) -> Result<Vec<Source>> {
             any |= fits;
         }
         if !any {
-            return Err(Error::UnknownKernel {
-                asked: pattern.to_owned(),
-                known: sources
-                    .iter()
-                    .map(|source| source.offer.name.as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            });
+            let names = sources.iter().map(|source| source.offer.name.as_str());
+            return Err(Error::unknown_kernel(pattern, names));
         }
     }
     Ok(sources
