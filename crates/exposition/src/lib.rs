@@ -1,5 +1,5 @@
-//! Metrics as text, in OpenMetrics or Prometheus form: what `probed` serves, and what oracles write that
-//! count for themselves.
+//! Metrics as text, in OpenMetrics or Prometheus form, read back: what `probed` serves, and what oracles write that
+//! count for themselves. It writes no text, and knows neither a probe nor what a series means.
 //!
 //! A counter keeps its `_total`; a histogram becomes `NAME_bucket` with `le`, `NAME_sum` and `NAME_count`,
 //! exactly the names of the text.
@@ -8,15 +8,66 @@ use std::collections::BTreeMap;
 
 use openmetrics_parser::{
     HistogramValue, MetricNumber, OpenMetricsValue, ParseError, PrometheusValue, RenderableMetricValue,
-    Sample, SummaryValue, openmetrics::parse_openmetrics, prometheus::parse_prometheus,
+    Sample as ParsedSample, SummaryValue, openmetrics::parse_openmetrics, prometheus::parse_prometheus,
 };
 
-use super::OracleError;
-use crate::Series;
+/// One number with a name and labels. Durations are in seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Name of the series, such as `requests_total`.
+    pub name: String,
+    /// Labels by name.
+    pub labels: BTreeMap<String, String>,
+    /// The value.
+    pub value: f64,
+}
 
-pub(super) fn series(text: &str) -> Result<Vec<Series>, OracleError> {
+impl Series {
+    /// A series of these labels.
+    pub fn new<const N: usize>(name: &str, labels: [(&str, String); N], value: f64) -> Self {
+        let labels = labels
+            .into_iter()
+            .map(|(label, value)| (label.to_owned(), value))
+            .collect();
+        Self {
+            name: name.to_owned(),
+            labels,
+            value,
+        }
+    }
+}
+
+/// A series with what its text says beside the value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// The number.
+    pub series: Series,
+    /// When it was measured, in seconds since 1970.
+    pub timestamp_seconds: Option<f64>,
+    /// When its counter began at zero (`_created`), in seconds since 1970.
+    pub created_seconds: Option<f64>,
+}
+
+/// Why a text is no metrics.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// The series of a text, sorted by name and labels.
+///
+/// # Errors
+/// When the text is empty or not in either form.
+pub fn series(text: &str) -> Result<Vec<Series>, Unreadable> {
+    Ok(samples(text)?.into_iter().map(|sample| sample.series).collect())
+}
+
+/// The samples of a text, sorted by name and labels.
+///
+/// # Errors
+/// When the text is empty or not in either form.
+pub fn samples(text: &str) -> Result<Vec<Sample>, Unreadable> {
     if text.trim().is_empty() {
-        return Err(OracleError::Text("the text is empty".to_owned()));
+        return Err(Unreadable("the text is empty".to_owned()));
     }
     // No comparison reads units, and the parser knows them for gauges and counters only.
     let text: String = text
@@ -30,27 +81,33 @@ pub(super) fn series(text: &str) -> Result<Vec<Series>, OracleError> {
     }
     // A program that died while writing leaves a text without its end; only Prometheus text may lack it.
     let is_openmetrics = text.trim_end().ends_with("# EOF");
-    let mut series = if is_openmetrics {
+    let mut samples = if is_openmetrics {
         from_openmetrics(&text)
     } else {
         from_prometheus(&text)
     }?;
-    series.sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
-    Ok(series)
+    samples.sort_by(|a, b| {
+        let (a, b) = (&a.series, &b.series);
+        (&a.name, &a.labels).cmp(&(&b.name, &b.labels))
+    });
+    Ok(samples)
 }
 
-fn from_openmetrics(text: &str) -> Result<Vec<Series>, OracleError> {
+fn from_openmetrics(text: &str) -> Result<Vec<Sample>, Unreadable> {
     let exposition = parse_openmetrics(text).map_err(unreadable)?;
-    let mut series = Vec::new();
+    let mut samples = Vec::new();
     for family in exposition.families.into_values() {
         let name = family.family_name.clone();
         for sample in family.iter_samples() {
-            let mut push = Pusher::new(&name, sample, &mut series);
+            let mut push = Pusher::new(&name, sample, &mut samples);
             match &sample.value {
                 OpenMetricsValue::Unknown(value)
                 | OpenMetricsValue::Gauge(value)
                 | OpenMetricsValue::StateSet(value) => push.number("", value),
-                OpenMetricsValue::Counter(counter) => push.number("_total", &counter.value),
+                OpenMetricsValue::Counter(counter) => {
+                    push.created_seconds = counter.created;
+                    push.number("_total", &counter.value);
+                }
                 OpenMetricsValue::Histogram(histogram) => push.histogram(histogram),
                 OpenMetricsValue::GaugeHistogram(histogram) => push.histogram(histogram),
                 OpenMetricsValue::Info => push.value("_info", 1.0),
@@ -58,16 +115,16 @@ fn from_openmetrics(text: &str) -> Result<Vec<Series>, OracleError> {
             }
         }
     }
-    Ok(series)
+    Ok(samples)
 }
 
-fn from_prometheus(text: &str) -> Result<Vec<Series>, OracleError> {
+fn from_prometheus(text: &str) -> Result<Vec<Sample>, Unreadable> {
     let exposition = parse_prometheus(text).map_err(unreadable)?;
-    let mut series = Vec::new();
+    let mut samples = Vec::new();
     for family in exposition.families.into_values() {
         let name = family.family_name.clone();
         for sample in family.iter_samples() {
-            let mut push = Pusher::new(&name, sample, &mut series);
+            let mut push = Pusher::new(&name, sample, &mut samples);
             match &sample.value {
                 PrometheusValue::Unknown(value) | PrometheusValue::Gauge(value) => push.number("", value),
                 PrometheusValue::Counter(counter) => push.number("", &counter.value),
@@ -76,32 +133,34 @@ fn from_prometheus(text: &str) -> Result<Vec<Series>, OracleError> {
             }
         }
     }
-    Ok(series)
+    Ok(samples)
 }
 
 /// The parser draws the offending line with an arrow under it; evidence has room for the line and the reason.
-fn unreadable(error: ParseError) -> OracleError {
+fn unreadable(error: ParseError) -> Unreadable {
     let text = error.to_string();
     let line = text.lines().find_map(|line| {
         line.split_once("| ")
             .filter(|(_, line)| !line.trim().starts_with('^'))
     });
     let reason = text.lines().find_map(|line| line.trim().strip_prefix("= "));
-    OracleError::Text(match (line, reason) {
+    Unreadable(match (line, reason) {
         (Some((_, line)), Some(reason)) => format!("`{}` is no metric: {reason}", line.trim_end()),
         _ => text,
     })
 }
 
-/// Adds the series of one sample.
+/// Adds the series of one sample of the library, which may be a whole histogram.
 struct Pusher<'a> {
     name: &'a str,
     labels: BTreeMap<String, String>,
-    series: &'a mut Vec<Series>,
+    timestamp_seconds: Option<f64>,
+    created_seconds: Option<f64>,
+    samples: &'a mut Vec<Sample>,
 }
 
 impl<'a> Pusher<'a> {
-    fn new<V>(name: &'a str, sample: &Sample<V>, series: &'a mut Vec<Series>) -> Self
+    fn new<V>(name: &'a str, sample: &ParsedSample<V>, samples: &'a mut Vec<Sample>) -> Self
     where
         V: RenderableMetricValue + Clone,
     {
@@ -114,15 +173,25 @@ impl<'a> Pusher<'a> {
                     .collect()
             })
             .unwrap_or_default();
-        Self { name, labels, series }
+        Self {
+            name,
+            labels,
+            timestamp_seconds: sample.timestamp,
+            created_seconds: None,
+            samples,
+        }
     }
 
     fn value(&mut self, suffix: &str, value: f64) {
         let name = format!("{}{suffix}", self.name);
-        self.series.push(Series {
-            name,
-            labels: self.labels.clone(),
-            value,
+        self.samples.push(Sample {
+            series: Series {
+                name,
+                labels: self.labels.clone(),
+                value,
+            },
+            timestamp_seconds: self.timestamp_seconds,
+            created_seconds: self.created_seconds,
         });
     }
 
@@ -132,17 +201,18 @@ impl<'a> Pusher<'a> {
 
     fn labelled(&mut self, suffix: &str, label: &str, bound: f64, number: &MetricNumber) {
         self.number(suffix, number);
-        if let Some(last) = self.series.last_mut() {
+        if let Some(last) = self.samples.last_mut() {
             let text = if bound == f64::INFINITY {
                 "+Inf".to_owned()
             } else {
                 bound.to_string()
             };
-            last.labels.insert(label.to_owned(), text);
+            last.series.labels.insert(label.to_owned(), text);
         }
     }
 
     fn histogram(&mut self, histogram: &HistogramValue) {
+        self.created_seconds = histogram.created;
         for bucket in &histogram.buckets {
             self.labelled("_bucket", "le", bucket.upper_bound, &bucket.count);
         }
@@ -223,6 +293,15 @@ level -2.5
     fn bare_lines_are_enough() {
         assert_eq!(lines("canary_songs_total 41\n"), ["canary_songs_total{} 41"]);
         assert_eq!(lines("# EOF\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn times_are_kept_beside_the_values() {
+        let text = "# TYPE hits counter\nhits_total{x=\"1\"} 3 1700000000.25\nhits_created{x=\"1\"} 1600000000.5 1700000000.25\n# EOF\n";
+        let read = samples(text).unwrap();
+        assert_eq!(read.len(), 1);
+        assert_eq!(read[0].timestamp_seconds, Some(1_700_000_000.25));
+        assert_eq!(read[0].created_seconds, Some(1_600_000_000.5));
     }
 
     #[test]
