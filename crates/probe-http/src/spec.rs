@@ -13,6 +13,7 @@ use probe::{
 use serde::Deserialize;
 
 use crate::{
+    bounds::Bounds,
     exchange_log::ExchangeLog,
     kernel::{Config, HttpProbe},
     report,
@@ -35,6 +36,9 @@ pub struct Spec {
     /// Attach an empty program beside the probe, to show what a hook costs by itself.
     #[serde(default)]
     pub calibrate: bool,
+    /// Bounds of the duration histograms beside the advised ones, up to four: what an objective asks about.
+    #[serde(default)]
+    pub bucket_bounds_seconds: Vec<f64>,
     /// Size of each ring buffer: a power of two, at least 4096.
     #[serde(default = "default_ring_buffer_bytes")]
     pub ring_buffer_bytes: u32,
@@ -72,6 +76,7 @@ impl probe::Spec for Spec {
         }
         at_least_1("maxConnections", self.max_connections)?;
         ring_buffer_bytes("ringBufferBytes", self.ring_buffer_bytes)?;
+        Bounds::with(&self.bucket_bounds_seconds)?;
         at_least_1("idleSeconds", self.idle_seconds)
     }
 
@@ -96,6 +101,7 @@ impl probe::Spec for Spec {
                 ring_buffer_bytes: self.ring_buffer_bytes,
                 exchange_log: log.is_some(),
                 calibrate: self.calibrate,
+                bounds: Bounds::with(&self.bucket_bounds_seconds)?,
                 wrong_pairing: self.control == Some(Control::WrongPairing),
             },
         )?;

@@ -92,7 +92,13 @@ mod tests {
         let times: Vec<_> = rules.iter().map(|rule| (rule.long_ms, rule.short_ms)).collect();
         assert_eq!(
             times,
-            [(83, Some(6)), (500, Some(41)), (2000, Some(166)), (6000, Some(500)), (60_000, None)]
+            [
+                (83, Some(6)),
+                (500, Some(41)),
+                (2000, Some(166)),
+                (6000, Some(500)),
+                (60_000, None)
+            ]
         );
     }
 }

@@ -133,7 +133,10 @@ pub fn evaluate(objectives: &[Objective], history: &History) -> Report {
     let scrapes = history.scrapes();
     Report {
         schema_version: 1,
-        objectives: objectives.iter().map(|objective| one(objective, &scrapes)).collect(),
+        objectives: objectives
+            .iter()
+            .map(|objective| one(objective, &scrapes))
+            .collect(),
     }
 }
 
@@ -141,7 +144,9 @@ fn one(objective: &Objective, scrapes: &[&Scrape]) -> Evaluation {
     let steps = Steps::new(&objective.indicator, scrapes);
     let end_ms = steps.end_ms().unwrap_or(0);
     let window = steps.window(end_ms - objective.window_ms, end_ms);
-    let is_observed = scrapes.last().is_some_and(|last| objective.indicator.is_observed(last));
+    let is_observed = scrapes
+        .last()
+        .is_some_and(|last| objective.indicator.is_observed(last));
     let (budgeted, good) = budgeted(objective, &steps, window, end_ms - objective.window_ms);
     let (status, crossed) = match window {
         Some(_) if is_observed => verdict(objective, budgeted, good),
@@ -204,11 +209,20 @@ fn budgeted(
             let judged = slices.map(|Counts { good, bad, unknown }| {
                 let all = good + bad + unknown;
                 if target.is_met(good, all) {
-                    Counts { good: 1, ..Counts::default() }
+                    Counts {
+                        good: 1,
+                        ..Counts::default()
+                    }
                 } else if target.is_met(good + unknown, all) {
-                    Counts { unknown: 1, ..Counts::default() }
+                    Counts {
+                        unknown: 1,
+                        ..Counts::default()
+                    }
                 } else {
-                    Counts { bad: 1, ..Counts::default() }
+                    Counts {
+                        bad: 1,
+                        ..Counts::default()
+                    }
                 }
             });
             let counts: Counts = judged.sum();
@@ -266,7 +280,10 @@ fn verdict(objective: &Objective, counts: Counts, good: Option<Interval>) -> (St
 fn burn(objective: &Objective, rule: &AlertRule, steps: &Steps, end_ms: Milliseconds) -> Burn {
     let rate = |window_ms: Milliseconds| -> Option<Option<Interval>> {
         let window = steps.window(end_ms - window_ms, end_ms)?;
-        let slice_is_longer = objective.budgeting.slice_ms().is_some_and(|slice_ms| slice_ms > window_ms);
+        let slice_is_longer = objective
+            .budgeting
+            .slice_ms()
+            .is_some_and(|slice_ms| slice_ms > window_ms);
         let (_, good) = if slice_is_longer {
             (window.counts, window.counts.good_ratio())
         } else {
@@ -299,12 +316,7 @@ fn burn(objective: &Objective, rule: &AlertRule, steps: &Steps, end_ms: Millisec
     }
 }
 
-fn notes(
-    objective: &Objective,
-    scrapes: &[&Scrape],
-    window: Option<Window>,
-    events: Counts,
-) -> Vec<String> {
+fn notes(objective: &Objective, scrapes: &[&Scrape], window: Option<Window>, events: Counts) -> Vec<String> {
     let mut notes = Vec::new();
     let Some(window) = window else {
         notes.push("there are not two readings in the window yet".to_owned());
@@ -348,7 +360,11 @@ fn notes(
         notes.push("nothing is known about losses of this source".to_owned());
     }
     if events.unknown > 0 {
-        notes.push(format!("{} of up to {} events are unknown", events.unknown, events.all()));
+        notes.push(format!(
+            "{} of up to {} events are unknown",
+            events.unknown,
+            events.all()
+        ));
     }
     notes
 }

@@ -66,7 +66,10 @@ pub fn parse(text: &str, client_errors: ClientErrors) -> Result<Vec<Objective>, 
     let mut called = std::collections::BTreeSet::new();
     for (objective, place) in &objectives {
         if !called.insert((&objective.service, &objective.name)) {
-            let message = format!("a second objective {:?} of service {:?}", objective.name, objective.service);
+            let message = format!(
+                "a second objective {:?} of service {:?}",
+                objective.name, objective.service
+            );
             return Err(FileError {
                 message,
                 ..place.clone()
@@ -135,7 +138,9 @@ impl<'de> Visitor<'de> for Documents {
         }
         match reader {
             Some(Reader::Reliably(reader)) => reader.document().map(Document::Reliably),
-            Some(Reader::OpenSlo(reader)) => reader.object().map(|object| Document::OpenSlo(Box::new(object))),
+            Some(Reader::OpenSlo(reader)) => {
+                reader.object().map(|object| Document::OpenSlo(Box::new(object)))
+            }
             None => Err(A::Error::missing_field("kind")),
         }
     }

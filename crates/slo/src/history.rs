@@ -33,7 +33,9 @@ pub enum RecordingError {
         reason: String,
     },
     /// A part of it does not say when it was made.
-    #[error("exposition {number} of the recording has no timestamps; each sample needs one, in seconds since 1970")]
+    #[error(
+        "exposition {number} of the recording has no timestamps; each sample needs one, in seconds since 1970"
+    )]
     NoTime {
         /// Which part, from 1.
         number: usize,
@@ -152,7 +154,10 @@ fn write_scrape(text: &mut String, scrape: &Scrape) -> fmt::Result {
         text.push_str(&key.name);
         for (index, (label, value)) in key.labels.iter().enumerate() {
             let before = if index == 0 { '{' } else { ',' };
-            let value = value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
+            let value = value
+                .replace('\\', r"\\")
+                .replace('"', r#"\""#)
+                .replace('\n', r"\n");
             write!(text, "{before}{label}=\"{value}\"")?;
         }
         if !key.labels.is_empty() {

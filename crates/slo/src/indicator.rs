@@ -55,9 +55,16 @@ impl Indicator {
     /// The names of the series it needs.
     pub fn names(&self) -> Vec<String> {
         let mut names = match &self.measure {
-            Measure::Ratio { part, total, .. } => part.iter().chain(total).map(|side| side.name().to_owned()).collect(),
+            Measure::Ratio { part, total, .. } => part
+                .iter()
+                .chain(total)
+                .map(|side| side.name().to_owned())
+                .collect(),
             Measure::Bucket { histogram, .. } => {
-                vec![format!("{}_bucket", histogram.name()), format!("{}_count", histogram.name())]
+                vec![
+                    format!("{}_bucket", histogram.name()),
+                    format!("{}_count", histogram.name()),
+                ]
             }
         };
         let others = self.losses.iter().chain(&self.evidence);
@@ -82,7 +89,11 @@ impl Indicator {
                 let (part, total) = (between.sum(part), between.sum(total));
                 let rest = total.saturating_sub(part);
                 let (good, bad) = if *part_is_good { (part, rest) } else { (rest, part) };
-                Counts { good, bad, unknown: 0 }
+                Counts {
+                    good,
+                    bad,
+                    unknown: 0,
+                }
             }
             Measure::Bucket {
                 histogram,
@@ -120,12 +131,23 @@ impl Indicator {
             return None;
         };
         let buckets = histogram.renamed(&format!("{}_bucket", histogram.name()));
-        let bounds: Vec<f64> = scrape.select(&buckets).filter_map(|(key, _)| upper_bound(key)).collect();
+        let bounds: Vec<f64> = scrape
+            .select(&buckets)
+            .filter_map(|(key, _)| upper_bound(key))
+            .collect();
         if bounds.is_empty() || bounds.contains(bound) {
             return None;
         }
-        let below = bounds.iter().copied().filter(|have| have < bound).fold(0.0, f64::max);
-        let above = bounds.iter().copied().filter(|have| have > bound).fold(f64::INFINITY, f64::min);
+        let below = bounds
+            .iter()
+            .copied()
+            .filter(|have| have < bound)
+            .fold(0.0, f64::max);
+        let above = bounds
+            .iter()
+            .copied()
+            .filter(|have| have > bound)
+            .fold(f64::INFINITY, f64::min);
         Some(Imprecise {
             bound: *bound,
             below,
@@ -149,7 +171,11 @@ struct Between<'a> {
 impl Between<'_> {
     /// By how much a counter rose. One that was not there had counted nothing: a series shows with its first event.
     fn increase(&self, key: &Key, now: f64) -> u64 {
-        let before = if self.is_restarted { None } else { self.earlier.value(key) };
+        let before = if self.is_restarted {
+            None
+        } else {
+            self.earlier.value(key)
+        };
         (now - before.unwrap_or(0.0)).max(0.0).round() as u64
     }
 
@@ -169,8 +195,13 @@ impl Between<'_> {
         for (key, now) in self.later.select(&buckets) {
             let Some(upper) = upper_bound(key) else { continue };
             let others = key.labels.iter().filter(|(label, _)| *label != "le");
-            let others = others.map(|(label, value)| (label.as_str(), value.as_str())).collect();
-            at_most.entry(others).or_default().push((upper, self.increase(key, now)));
+            let others = others
+                .map(|(label, value)| (label.as_str(), value.as_str()))
+                .collect();
+            at_most
+                .entry(others)
+                .or_default()
+                .push((upper, self.increase(key, now)));
         }
         let mut counts = Counts::default();
         for buckets in at_most.into_values() {
@@ -180,7 +211,10 @@ impl Between<'_> {
             };
             let all = upto(&|_| true);
             let good = upto(&|upper| upper <= bound);
-            let least_above = buckets.iter().map(|(upper, _)| *upper).filter(|upper| *upper >= bound);
+            let least_above = buckets
+                .iter()
+                .map(|(upper, _)| *upper)
+                .filter(|upper| *upper >= bound);
             let least_above = least_above.fold(f64::INFINITY, f64::min);
             let not_bad = upto(&|upper| upper <= least_above);
             counts = counts

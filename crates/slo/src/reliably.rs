@@ -118,14 +118,23 @@ fn indicator(selector: &Selector, client_errors: ClientErrors) -> Result<crate::
     }
     match selector.category.value {
         Category::Availability => {
-            for unused in [&selector.percentile, &selector.latency_target].into_iter().flatten() {
-                return Err(FileError::at(unused, "availability has no percentile and no latency target"));
+            for unused in [&selector.percentile, &selector.latency_target]
+                .into_iter()
+                .flatten()
+            {
+                return Err(FileError::at(
+                    unused,
+                    "availability has no percentile and no latency target",
+                ));
             }
             Ok(sources::availability(client_errors))
         }
         Category::Latency => {
             let Some(target) = &selector.latency_target else {
-                return Err(FileError::at(&selector.category, "latency needs a `latency_target`"));
+                return Err(FileError::at(
+                    &selector.category,
+                    "latency needs a `latency_target`",
+                ));
             };
             if let Some(percentile) = &selector.percentile
                 && percentile.value.parse() != Ok(100.0)

@@ -76,7 +76,10 @@ impl Scrape {
         points.retain(|key, _| names.0.contains(&key.name));
         Ok(Self {
             time_ms: time_ms.unwrap_or(now_ms),
-            points: points.into_iter().map(|(key, value)| (Arc::new(key), value)).collect(),
+            points: points
+                .into_iter()
+                .map(|(key, value)| (Arc::new(key), value))
+                .collect(),
         })
     }
 

@@ -33,7 +33,9 @@ impl Selector {
             .clone()
             .ok_or_else(|| format!("`{query}` names no metric"))?;
         if name.ends_with("_sum") || name.ends_with("_seconds_total") {
-            return Err(format!("`{name}` adds up something else than events; a ratio is one of counts"));
+            return Err(format!(
+                "`{name}` adds up something else than events; a ratio is one of counts"
+            ));
         }
         Ok(Self {
             name,
@@ -84,8 +86,13 @@ impl Selector {
     /// Whether both may mean the same series, as far as labels that must be equal tell.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         let fixed = |selector: &Self| -> Vec<(String, String)> {
-            let equal = selector.matchers.iter().filter(|matcher| matcher.op == MatchOp::Equal);
-            equal.map(|matcher| (matcher.name.clone(), matcher.value.clone())).collect()
+            let equal = selector
+                .matchers
+                .iter()
+                .filter(|matcher| matcher.op == MatchOp::Equal);
+            equal
+                .map(|matcher| (matcher.name.clone(), matcher.value.clone()))
+                .collect()
         };
         let suits = |selector: &Self, (label, value): &(String, String)| {
             let of_label = selector.matchers.iter().filter(|matcher| matcher.name == *label);
@@ -145,7 +152,9 @@ mod tests {
     use super::*;
 
     fn series(labels: &[(&str, &str)]) -> Key {
-        let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
+        let labels = labels
+            .iter()
+            .map(|(label, value)| ((*label).to_owned(), (*value).to_owned()));
         Key {
             name: "hits_total".to_owned(),
             labels: labels.collect(),
@@ -154,7 +163,8 @@ mod tests {
 
     #[test]
     fn labels_are_matched_as_prometheus_does() {
-        let selector = Selector::parse(r#"sum(rate(hits_total{code=~"2..|3..",zone!="",by!~"a.*"}[5m]))"#).unwrap();
+        let selector =
+            Selector::parse(r#"sum(rate(hits_total{code=~"2..|3..",zone!="",by!~"a.*"}[5m]))"#).unwrap();
         assert!(selector.matches(&series(&[("code", "204"), ("zone", "x")])));
         assert!(!selector.matches(&series(&[("code", "2041"), ("zone", "x")])));
         assert!(!selector.matches(&series(&[("code", "204")])));

@@ -15,8 +15,9 @@ impl Target {
     /// # Errors
     /// What is wrong with it, in words.
     pub fn from_ratio(ratio: f64) -> Result<Self, String> {
-        Self::from_parts(ratio * WHOLE as f64)
-            .ok_or_else(|| format!("{ratio} is no target: it is at least 0 and less than 1, with nine decimals at most"))
+        Self::from_parts(ratio * WHOLE as f64).ok_or_else(|| {
+            format!("{ratio} is no target: it is at least 0 and less than 1, with nine decimals at most")
+        })
     }
 
     /// From a percentage, 99.5 for instance.

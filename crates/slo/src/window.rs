@@ -66,7 +66,9 @@ impl Steps {
         };
         let starts = (1..).map(|number| end_ms - number * slice_ms);
         let starts = starts.take_while(|start_ms| *start_ms >= from_ms);
-        starts.filter_map(|start_ms| self.window(start_ms, start_ms + slice_ms)).collect()
+        starts
+            .filter_map(|start_ms| self.window(start_ms, start_ms + slice_ms))
+            .collect()
     }
 
     fn nearest(&self, time_ms: Milliseconds) -> Option<usize> {

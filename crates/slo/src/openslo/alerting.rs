@@ -112,7 +112,9 @@ impl ConditionSpec {
         if !(threshold.value > 0.0 && threshold.value.is_finite()) {
             return Err(FileError::at(threshold, "a burn rate to alert on is above 0"));
         }
-        let time = |text: &Spanned<String>| duration::parse(&text.value).map_err(|reason| FileError::at(text, reason));
+        let time = |text: &Spanned<String>| {
+            duration::parse(&text.value).map_err(|reason| FileError::at(text, reason))
+        };
         Ok(AlertRule {
             name,
             severity: self.severity.clone(),

@@ -44,7 +44,10 @@ impl Objects {
             Spec::Other => false,
         };
         if is_second {
-            return Err(FileError::at(&name, format!("a second object of this kind is called {:?}", name.value)));
+            return Err(FileError::at(
+                &name,
+                format!("a second object of this kind is called {:?}", name.value),
+            ));
         }
         Ok(())
     }
@@ -58,7 +61,10 @@ impl Objects {
                 objectives.push((objective, FileError::at(name, "")));
             }
             if spec.objectives.value.is_empty() {
-                return Err(FileError::at(&spec.objectives, "an SLO has at least one objective"));
+                return Err(FileError::at(
+                    &spec.objectives,
+                    "an SLO has at least one objective",
+                ));
             }
         }
         Ok(objectives)
@@ -98,9 +104,17 @@ impl Objects {
             (Some(inline), None) => &inline.spec,
             (None, Some(reference)) => find(&self.slis, reference, "SLI")?,
             (Some(_), Some(reference)) => {
-                return Err(FileError::at(reference, "`indicator` and `indicatorRef` exclude each other"));
+                return Err(FileError::at(
+                    reference,
+                    "`indicator` and `indicatorRef` exclude each other",
+                ));
             }
-            (None, None) => return Err(FileError::at(name, "it needs an `indicator` or an `indicatorRef`")),
+            (None, None) => {
+                return Err(FileError::at(
+                    name,
+                    "it needs an `indicator` or an `indicatorRef`",
+                ));
+            }
         };
         let measure = match (&sli.ratio_metric, &sli.threshold_metric) {
             (Some(ratio), None) => {
@@ -111,7 +125,10 @@ impl Objects {
             }
             (None, Some(threshold)) => self.threshold(name, threshold, asked)?,
             (Some(ratio), Some(_)) => {
-                return Err(FileError::at(ratio, "`ratioMetric` and `thresholdMetric` exclude each other"));
+                return Err(FileError::at(
+                    ratio,
+                    "`ratioMetric` and `thresholdMetric` exclude each other",
+                ));
             }
             (None, None) => return Err(FileError::at(name, "its indicator has no metric")),
         };
@@ -121,7 +138,10 @@ impl Objects {
     fn ratio(&self, ratio: &Spanned<RatioMetric>) -> Result<Measure, FileError> {
         let metric = &ratio.value;
         if let Some(raw) = &metric.raw {
-            return Err(FileError::at(raw, "a ratio that is ready made cannot say what of it is unknown; give good or bad, and total"));
+            return Err(FileError::at(
+                raw,
+                "a ratio that is ready made cannot say what of it is unknown; give good or bad, and total",
+            ));
         }
         if let Some(raw_type) = &metric.raw_type {
             return Err(FileError::at(raw_type, "`rawType` is for `raw`"));
@@ -129,7 +149,10 @@ impl Objects {
         if let Some(counter) = &metric.counter
             && !counter.value
         {
-            return Err(FileError::at(counter, "only counters can be measured: `counter: true`"));
+            return Err(FileError::at(
+                counter,
+                "only counters can be measured: `counter: true`",
+            ));
         }
         let (part, part_is_good) = match (&metric.good, &metric.bad) {
             (Some(good), None) => (good, true),
@@ -153,7 +176,10 @@ impl Objects {
         asked: &ObjectiveSpec,
     ) -> Result<Measure, FileError> {
         let (Some(op), Some(value)) = (&asked.op, &asked.value) else {
-            return Err(FileError::at(name, "a `thresholdMetric` needs `op` and `value` in the objective"));
+            return Err(FileError::at(
+                name,
+                "a `thresholdMetric` needs `op` and `value` in the objective",
+            ));
         };
         let good_is_above = match op.value {
             Operator::Lte => false,
@@ -166,7 +192,9 @@ impl Objects {
             }
         };
         let histogram = self.selector(&metric.value)?;
-        let is_part = ["_bucket", "_count", "_total"].iter().any(|end| histogram.name().ends_with(end));
+        let is_part = ["_bucket", "_count", "_total"]
+            .iter()
+            .any(|end| histogram.name().ends_with(end));
         if !(value.value >= 0.0 && value.value.is_finite()) {
             return Err(FileError::at(value, "a bound is a number that is not below 0"));
         }
@@ -196,7 +224,10 @@ impl Objects {
             }
         };
         if !kind.value.eq_ignore_ascii_case("prometheus") {
-            return Err(FileError::at(kind, "only metrics of type `Prometheus` can be measured"));
+            return Err(FileError::at(
+                kind,
+                "only metrics of type `Prometheus` can be measured",
+            ));
         }
         let query = &source.spec.query;
         Selector::parse(&query.value).map_err(|reason| FileError::at(query, reason))
@@ -229,7 +260,10 @@ impl Objects {
                 spec.rule(Some(reference.value.clone())).map(Some)
             }
             (None, Some(spec)) => {
-                let name = condition.metadata.as_ref().map(|metadata| metadata.name.value.clone());
+                let name = condition
+                    .metadata
+                    .as_ref()
+                    .map(|metadata| metadata.name.value.clone());
                 spec.rule(name).map(Some)
             }
             (None, None) => Ok(None),
@@ -237,10 +271,17 @@ impl Objects {
     }
 }
 
-fn find<'a, T>(objects: &'a BTreeMap<String, T>, reference: &Spanned<String>, kind: &str) -> Result<&'a T, FileError> {
-    objects
-        .get(&reference.value)
-        .ok_or_else(|| FileError::at(reference, format!("there is no {kind} {:?} in this file", reference.value)))
+fn find<'a, T>(
+    objects: &'a BTreeMap<String, T>,
+    reference: &Spanned<String>,
+    kind: &str,
+) -> Result<&'a T, FileError> {
+    objects.get(&reference.value).ok_or_else(|| {
+        FileError::at(
+            reference,
+            format!("there is no {kind} {:?} in this file", reference.value),
+        )
+    })
 }
 
 fn window(name: &Spanned<String>, windows: &[TimeWindow]) -> Result<Milliseconds, FileError> {
@@ -262,13 +303,22 @@ fn target(name: &Spanned<String>, asked: &ObjectiveSpec) -> Result<Target, FileE
         (None, Some(percent)) => {
             Target::from_percent(percent.value).map_err(|reason| FileError::at(percent, reason))
         }
-        (Some(_), Some(percent)) => Err(FileError::at(percent, "`target` and `targetPercent` exclude each other")),
-        (None, None) => Err(FileError::at(name, "its objective needs a `target` or a `targetPercent`")),
+        (Some(_), Some(percent)) => Err(FileError::at(
+            percent,
+            "`target` and `targetPercent` exclude each other",
+        )),
+        (None, None) => Err(FileError::at(
+            name,
+            "its objective needs a `target` or a `targetPercent`",
+        )),
     }
 }
 
 fn budgeting(name: &Spanned<String>, spec: &SloSpec, asked: &ObjectiveSpec) -> Result<Budgeting, FileError> {
-    let method = spec.budgeting_method.as_ref().map_or(Method::Occurrences, |method| method.value);
+    let method = spec
+        .budgeting_method
+        .as_ref()
+        .map_or(Method::Occurrences, |method| method.value);
     let (slice_window, slice_target) = (&asked.time_slice_window, &asked.time_slice_target);
     if method == Method::Occurrences {
         if let Some(window) = slice_window {
