@@ -16,6 +16,7 @@ use crate::endpoints::{Shared, router};
 use crate::manifest::Manifest;
 use crate::privileges;
 use crate::service::{Format, Service};
+use crate::slo::Recorder;
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
@@ -79,11 +80,16 @@ async fn attend(
     result
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT. A recorder keeps the history of objectives meanwhile.
 ///
 /// # Errors
 /// When a probe cannot be attached, or serving fails.
-pub fn run(manifests: Vec<Manifest>, loader: Loader, listen: SocketAddr) -> anyhow::Result<()> {
+pub fn run(
+    manifests: Vec<Manifest>,
+    loader: Loader,
+    listen: SocketAddr,
+    recorder: Option<Recorder>,
+) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         // Before the privileges go: the port may be a low one.
         let listener = TcpListener::bind(listen)
@@ -91,8 +97,19 @@ pub fn run(manifests: Vec<Manifest>, loader: Loader, listen: SocketAddr) -> anyh
             .with_context(|| format!("cannot listen on {listen}"))?;
         let service = start(&manifests, loader)?;
         tracing::info!("serving http://{}/metrics", listener.local_addr()?);
-        let serve = axum::serve(listener, router(Arc::clone(&service)));
-        attend(&service, async { serve.await.context("serving failed") }).await?;
+        let mut routes = router(Arc::clone(&service));
+        if let Some(recorder) = &recorder {
+            routes = routes.merge(recorder.router(Arc::clone(&service)));
+        }
+        let serve = axum::serve(listener, routes);
+        attend(&service, async {
+            let recorded = Recorder::follow(recorder.as_ref(), &service);
+            tokio::select! {
+                served = serve => served.context("serving failed"),
+                result = recorded => result,
+            }
+        })
+        .await?;
         lock(&service).drain()
     })
 }

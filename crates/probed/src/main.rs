@@ -7,6 +7,7 @@ mod manifest;
 mod privileges;
 mod programs;
 mod service;
+mod slo;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,6 +47,9 @@ enum Command {
         /// Where to serve /metrics, /ready and /healthz.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
         listen: SocketAddr,
+        /// Keep the history that these objectives need, for `probed slo report`; without FILE, those of `probed slo sync`.
+        #[arg(long, value_name = "FILE")]
+        slo: Option<Option<PathBuf>>,
     },
     /// Attach, wait, print all metrics once, detach.
     Once {
@@ -74,6 +78,9 @@ enum Command {
         #[arg(long, value_enum, default_value_t = FormatArgument::Prometheus)]
         format: FormatArgument,
     },
+    /// Service-level objectives: validate them, report on them, make alert rules of them.
+    #[command(subcommand)]
+    Slo(slo::Command),
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -102,7 +109,11 @@ fn execute(command: Command) -> anyhow::Result<()> {
             manifest,
             loader,
             listen,
-        } => daemon::run(manifest::read(&manifest)?, loader, listen),
+            slo,
+        } => {
+            let recorder = slo.map(slo::Recorder::of).transpose()?;
+            daemon::run(manifest::read(&manifest)?, loader, listen, recorder)
+        }
         Command::Once {
             manifest,
             loader,
@@ -122,6 +133,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             print!("{}", Format::from(format).text(&programs::families()?));
             Ok(())
         }
+        Command::Slo(command) => slo::execute(command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "probed", &mut std::io::stdout());
             Ok(())

@@ -214,6 +214,8 @@ pub(crate) enum Ready {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Probe {
     pub(crate) manifest: Spanned<String>,
+    /// Objectives whose history the daemon keeps.
+    pub(crate) objectives: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) settle_milliseconds: u64,
 }

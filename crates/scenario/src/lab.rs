@@ -5,6 +5,7 @@
 //! | `/lab/PROGRAM/` | files of a workload or load, and its working directory |
 //! | `/lab/out/` | outputs |
 //! | `/lab/probe.yaml` | the probe manifest |
+//! | `/lab/objectives.yaml` | objectives whose history the probe daemon keeps |
 //! | `/lab/bin/probed` | the probe daemon; the caller adds its bytes, which no scenario knows |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,8 @@ use crate::{
 
 /// Where the probe manifest lies in the guest.
 pub const MANIFEST_PATH: &str = "/lab/probe.yaml";
+/// Where the objectives lie in the guest.
+const OBJECTIVES_PATH: &str = "/lab/objectives.yaml";
 /// Where the probe daemon must lie in the guest.
 pub const PROBED_PATH: &str = "/lab/bin/probed";
 /// Where outputs lie in the guest.
@@ -59,13 +62,17 @@ impl Scenario {
             .iter()
             .chain(&self.file.loads)
             .flat_map(|program| &program.files);
-        let manifest = self.file.probe.iter().map(|probe| &probe.manifest);
+        let of_probe = self
+            .file
+            .probe
+            .iter()
+            .flat_map(|probe| std::iter::once(&probe.manifest).chain(&probe.objectives));
         let of_builds = self.file.builds.iter().flat_map(|build| &build.files);
         let built: BTreeSet<&str> = builds::outputs(&self.file)
             .map(|output| output.get_ref().as_str())
             .collect();
         let mut files: Vec<&str> = of_programs
-            .chain(manifest)
+            .chain(of_probe)
             .chain(of_builds)
             .map(|file| file.get_ref().as_str())
             .filter(|file| !built.contains(file))
@@ -113,13 +120,16 @@ impl Scenario {
             bytes: Vec::new(),
         };
         let mut job_files = program_files(&self.file.loads, files, &mut blobs);
-        if let Some(content) = self
-            .file
-            .probe
-            .as_ref()
-            .and_then(|probe| files.get(probe.manifest.get_ref()))
-        {
-            job_files.push(blobs.file(MANIFEST_PATH.to_owned(), content));
+        for probe in &self.file.probe {
+            let own = [
+                (MANIFEST_PATH, Some(&probe.manifest)),
+                (OBJECTIVES_PATH, probe.objectives.as_ref()),
+            ];
+            for (path, file) in own {
+                if let Some(content) = file.and_then(|file| files.get(file.get_ref())) {
+                    job_files.push(blobs.file(path.to_owned(), content));
+                }
+            }
         }
         let load = |program| workload(program, Some(format!("{OUTPUT_FOLDER}/{}", load_output(program))));
         let job = Job {
@@ -158,7 +168,7 @@ impl Scenario {
 
     fn probe(&self, loader: Loader) -> Option<Probe> {
         let probe = self.file.probe.as_ref()?;
-        let command = [
+        let mut command = vec![
             PROBED_PATH,
             "run",
             "--manifest",
@@ -168,8 +178,11 @@ impl Scenario {
             "--loader",
             loader.name(),
         ];
+        if probe.objectives.is_some() {
+            command.extend(["--slo", OBJECTIVES_PATH]);
+        }
         Some(Probe {
-            command: command.map(str::to_owned).to_vec(),
+            command: command.into_iter().map(str::to_owned).collect(),
             address: PROBE_ADDRESS.to_owned(),
             loader,
             settle_milliseconds: probe.settle_milliseconds,

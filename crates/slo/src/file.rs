@@ -43,7 +43,7 @@ pub fn parse(text: &str, client_errors: ClientErrors) -> Result<Vec<Objective>, 
         FileError {
             line: location.map_or(1, |location| location.line()),
             column: location.map_or(1, |location| location.column()),
-            message: error.without_snippet().to_string(),
+            message: without_place(&error.without_snippet().to_string()),
         }
     })?;
     let mut objectives = Vec::new();
@@ -77,6 +77,11 @@ pub fn parse(text: &str, client_errors: ClientErrors) -> Result<Vec<Objective>, 
         }
     }
     Ok(objectives.into_iter().map(|(objective, _)| objective).collect())
+}
+
+/// The library's words without the place, which stands in front of them here.
+fn without_place(message: &str) -> String {
+    message.split(" at line ").next().unwrap_or(message).to_owned()
 }
 
 /// An objective and where it was written.

@@ -67,6 +67,11 @@ impl History {
         self.thin_out();
     }
 
+    /// Whether there is no reading.
+    pub fn is_empty(&self) -> bool {
+        self.scrapes.is_empty()
+    }
+
     /// The readings, oldest first.
     pub fn scrapes(&self) -> Vec<&Scrape> {
         self.scrapes.iter().collect()

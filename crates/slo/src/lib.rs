@@ -30,13 +30,13 @@ mod window;
 
 pub use alert::{AlertRule, Severity};
 pub use counts::{Counts, Interval};
-pub use duration::{Milliseconds, text as duration_text};
+pub use duration::{Milliseconds, parse as parse_duration, text as duration_text};
 pub use evaluate::{Bound, Budget, Burn, Evaluation, Fires, Report, Status, evaluate};
 pub use file::{FileError, parse};
 pub use history::{History, RecordingError};
 pub use indicator::{Indicator, Measure};
 pub use objective::{Budgeting, Objective, SliceTarget};
-//pub use rules::{RuleOptions, prometheus_rules};
+pub use rules::{RuleOptions, prometheus_rules};
 pub use scrape::{Names, Scrape};
 pub use selector::Selector;
 pub use sources::ClientErrors;

@@ -63,11 +63,18 @@ impl Selector {
         self
     }
 
-    /// The series of this name where all of a label matches a pattern, which must be a valid one.
-    pub(crate) fn matching(name: &str, label: &str, pattern: &str) -> Self {
+    /// The same, where all of a label matches a pattern. It must be a valid one.
+    pub(crate) fn matching_label(self, label: &str, pattern: &str) -> Self {
+        let (name, mut matchers) = (self.name, self.matchers);
         // Prometheus' own reader makes the matcher, so that the pattern is anchored as it does. A pattern of this crate
         // that were none would select nothing, and every test of it fail.
-        Self::parse(&format!("{name}{{{label}=~\"{pattern}\"}}")).unwrap_or_else(|_| Self::named(""))
+        let read =
+            Self::parse(&format!("{name}{{{label}=~{pattern:?}}}")).unwrap_or_else(|_| Self::named(""));
+        matchers.extend(read.matchers);
+        Self {
+            name: read.name,
+            matchers,
+        }
     }
 
     /// The same labels of another name.

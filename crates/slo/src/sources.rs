@@ -42,7 +42,7 @@ pub(crate) fn latency(bound_seconds: f64) -> Indicator {
 /// Good answers out of all requests. 1xx, 2xx and 3xx are good, 5xx is bad, and so is a server that closes the
 /// connection instead.
 pub(crate) fn availability(client_errors: ClientErrors) -> Indicator {
-    let answers = |statuses| Selector::matching(COUNT, STATUS, statuses);
+    let answers = |statuses| Selector::named(COUNT).matching_label(STATUS, statuses);
     let closed_by_server = Selector::named(ABORTED).having("by", "server");
     let (good, all) = match client_errors {
         ClientErrors::Good => ("[1234]..", None),
