@@ -37,8 +37,11 @@ impl Probe {
     }
 
     pub fn text(&self) -> String {
-        let mut text = String::from("# TYPE http_server_request_duration_seconds histogram\n");
+        let mut text = String::new();
         let answers = [("200", self.ok), ("500", [self.failed, 0, 0, 0])];
+        if answers.iter().any(|(_, counts)| counts.iter().sum::<u64>() > 0) {
+            text += "# TYPE http_server_request_duration_seconds histogram\n";
+        }
         for (status, counts) in answers
             .iter()
             .filter(|(_, counts)| counts.iter().sum::<u64>() > 0)
