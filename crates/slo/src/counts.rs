@@ -52,6 +52,16 @@ impl Counts {
     }
 }
 
+impl Interval {
+    /// Both ends times a factor that is not negative.
+    pub(crate) fn scaled(self, factor: f64) -> Self {
+        Self {
+            lo: self.lo * factor,
+            hi: self.hi * factor,
+        }
+    }
+}
+
 impl std::ops::Add for Counts {
     type Output = Self;
 

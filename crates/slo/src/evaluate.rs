@@ -1,132 +1,16 @@
 //! What the readings say of an objective: met, missed or undecided, how much of the error budget is left, and how fast
 //! it goes.
 
-use serde::Serialize;
-
 use crate::{
     AlertRule, Budgeting, Objective,
     counts::{Counts, Interval},
     duration::{self, Milliseconds},
     history::History,
+    notes::notes,
+    report::{Bound, Budget, Burn, Evaluation, Fires, Report, Status},
     scrape::Scrape,
     window::{Steps, Window},
 };
-
-/// All objectives of a file.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
-    /// Which form this is; another number means that a key was renamed or changed its meaning.
-    pub schema_version: u32,
-    /// In the order of the file.
-    pub objectives: Vec<Evaluation>,
-}
-
-/// One objective.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Evaluation {
-    /// What it is called.
-    pub name: String,
-    /// Whose it is.
-    pub service: String,
-    /// How much must be good.
-    pub target_percent: f64,
-    /// Over how long.
-    pub window_seconds: f64,
-    /// How much of that the readings cover, from the one nearest to the window's start to the last.
-    pub covered_seconds: f64,
-    /// When that begins, in seconds since 1970.
-    pub from_unix_seconds: f64,
-    /// When it ends.
-    pub to_unix_seconds: f64,
-    /// The answer.
-    pub status: Status,
-    /// Which bound of the interval is below the target, where one is.
-    pub crossed: Option<Bound>,
-    /// Events with a known outcome: good and bad.
-    pub total: u64,
-    /// Events.
-    pub events: Counts,
-    /// What the budget is made of; the same as `events` unless slices of time are counted.
-    pub budgeted: Counts,
-    /// The share of what is good, in percent. `null` when there was nothing.
-    pub good_percent: Option<Interval>,
-    /// The error budget.
-    pub budget: Option<Budget>,
-    /// How fast the budget goes, by alert condition.
-    pub burn: Vec<Burn>,
-    /// What a reader has to know to believe the numbers.
-    pub notes: Vec<String>,
-}
-
-/// Whether an objective is met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// Whatever the unknown events were.
-    Met,
-    /// Whatever the unknown events were.
-    Missed,
-    /// It depends on the unknown events.
-    Undecided,
-    /// There was no event, and somebody was there to see it.
-    NoTraffic,
-    /// Nobody looked: too few readings, or no probe behind the metric.
-    Unobserved,
-}
-
-/// A bound of an interval of ratios.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Bound {
-    /// The lower one alone: it crosses if enough of the unknown events were bad.
-    Lo,
-    /// The upper one, and with it the lower: it crosses even if all unknown events were good.
-    Hi,
-}
-
-/// What may be bad, and how much of it was used. Negative when more than all of it is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Budget {
-    /// Which share may be bad, in percent.
-    pub allowed_percent: f64,
-    /// Which part of that was used, in percent; over 100 when it is overdrawn.
-    pub used_percent: Interval,
-    /// Which part of that is left, in percent.
-    pub left_percent: Interval,
-}
-
-/// The burn rate of one alert condition.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Burn {
-    /// How urgent it is.
-    pub severity: String,
-    /// The burn rate from which on it fires.
-    pub threshold: f64,
-    /// Over how long.
-    pub long_window: String,
-    /// The burn rate over that; `null` when there was nothing, or no reading inside.
-    pub long: Option<Interval>,
-    /// The shorter time that must agree.
-    pub short_window: Option<String>,
-    /// The burn rate over that.
-    pub short: Option<Interval>,
-    /// Whether it fires now.
-    pub fires: Fires,
-}
-
-/// Whether a condition holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fires {
-    /// Whatever the unknown events were.
-    No,
-    /// If enough of the unknown events were bad.
-    Possibly,
-    /// Whatever the unknown events were.
-    Certainly,
-    /// There are fewer than two readings in one of its times.
-    Unmeasured,
-}
 
 /// Evaluates objectives at the time of the last reading.
 pub fn evaluate(objectives: &[Objective], history: &History) -> Report {
@@ -316,75 +200,6 @@ fn burn(objective: &Objective, rule: &AlertRule, steps: &Steps, end_ms: Millisec
     }
 }
 
-fn notes(objective: &Objective, scrapes: &[&Scrape], window: Option<Window>, events: Counts) -> Vec<String> {
-    let mut notes = Vec::new();
-    let Some(window) = window else {
-        notes.push("there are not two readings in the window yet".to_owned());
-        return notes;
-    };
-    let covered_ms = window.to_ms - window.from_ms;
-    let short_by = objective.window_ms - covered_ms;
-    // An edge is at most half a step off; more than a twentieth is a history that does not reach back.
-    if short_by * 20 > objective.window_ms {
-        notes.push(format!(
-            "the readings cover {} of {}",
-            duration::text(covered_ms),
-            duration::text(objective.window_ms)
-        ));
-    }
-    if window.restarts > 0 {
-        notes.push(format!(
-            "the process that counts was started again {} in the window; what it had counted since the reading before \
-             is gone",
-            times(window.restarts)
-        ));
-    }
-    if let Some(last) = scrapes.last() {
-        if !objective.indicator.is_observed(last) {
-            notes.push(match &objective.indicator.evidence {
-                Some(evidence) => format!("no probe is in place: `{evidence}` is not 1"),
-                None => "none of its series is there".to_owned(),
-            });
-        }
-        if let Some(gap) = objective.indicator.imprecision(last) {
-            notes.push(format!(
-                "{bound} is no bound of the histogram, so what lies between {below} and {above} is unknown; an HttpProbe \
-                 gets it by `bucketBoundsSeconds: [{bound}]` in its manifest",
-                bound = gap.bound,
-                below = gap.below,
-                above = gap.above
-            ));
-        }
-    }
-    if objective.indicator.evidence.is_none() {
-        notes.push("nothing is known about losses of this source".to_owned());
-    }
-    if events.unknown > 0 {
-        notes.push(format!(
-            "{} of up to {} events are unknown",
-            events.unknown,
-            events.all()
-        ));
-    }
-    notes
-}
-
-fn times(count: usize) -> String {
-    match count {
-        1 => "once".to_owned(),
-        count => format!("{count} times"),
-    }
-}
-
 fn seconds(milliseconds: Milliseconds) -> f64 {
     milliseconds as f64 / 1e3
-}
-
-impl Interval {
-    fn scaled(self, factor: f64) -> Self {
-        Self {
-            lo: self.lo * factor,
-            hi: self.hi * factor,
-        }
-    }
 }

@@ -4,8 +4,20 @@ use std::fmt::Write;
 
 use comfy_table::{Table, presets};
 
-use crate::evaluate::{Bound, Burn, Evaluation, Fires, Report, Status};
+use crate::report::{Bound, Burn, Evaluation, Fires, Report, Status};
 use crate::{Interval, duration};
+
+/// What the cells of an objective are.
+pub const HEADER: [&str; 8] = [
+    "SERVICE",
+    "OBJECTIVE",
+    "TARGET",
+    "WINDOW",
+    "GOOD",
+    "EVENTS",
+    "BUDGET LEFT",
+    "STATUS",
+];
 
 /// One short paragraph for each objective.
 pub fn simple(report: &Report) -> String {
@@ -58,16 +70,7 @@ fn paragraph(text: &mut String, objective: &Evaluation) -> std::fmt::Result {
 pub fn tabbed(report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header([
-        "SERVICE",
-        "OBJECTIVE",
-        "TARGET",
-        "WINDOW",
-        "GOOD",
-        "EVENTS",
-        "BUDGET LEFT",
-        "STATUS",
-    ]);
+    table.set_header(HEADER);
     for objective in &report.objectives {
         table.add_row(cells(objective));
     }
@@ -94,7 +97,7 @@ pub fn markdown(report: &Report) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
-/// What a table says of an objective: service, name, target, window, good, events, budget left, status.
+/// What a table says of an objective, under [`HEADER`].
 pub fn cells(objective: &Evaluation) -> [String; 8] {
     let events = &objective.events;
     let unknown = match events.unknown {

@@ -7,17 +7,6 @@ use ratatui::text::{Line, Text};
 use ratatui::widgets::{Paragraph, Row, Table, Wrap};
 use slo::{Evaluation, Fires, Report, Status, render};
 
-const HEADER: [&str; 8] = [
-    "SERVICE",
-    "OBJECTIVE",
-    "TARGET",
-    "WINDOW",
-    "GOOD",
-    "EVENTS",
-    "BUDGET LEFT",
-    "STATUS",
-];
-
 /// Draws a report, or why there is none.
 pub fn draw(frame: &mut Frame<'_>, report: &anyhow::Result<Report>) {
     let rows = report.as_ref().map_or(0, |report| report.objectives.len());
@@ -45,13 +34,13 @@ pub fn draw(frame: &mut Frame<'_>, report: &anyhow::Result<Report>) {
 fn table(report: &Report) -> Table<'_> {
     let row = |objective: &Evaluation| Row::new(render::cells(objective)).style(style(objective.status));
     let cells: Vec<[String; 8]> = report.objectives.iter().map(render::cells).collect();
-    let widths = (0..HEADER.len()).map(|column| {
+    let widths = (0..render::HEADER.len()).map(|column| {
         let own = cells
             .iter()
             .map(|cells| cells[column].chars().count())
             .max()
             .unwrap_or(0);
-        let width = own.max(HEADER[column].len());
+        let width = own.max(render::HEADER[column].len());
         // The name is cut first: every other column is needed whole.
         match column {
             1 => Constraint::Max(u16::try_from(width).unwrap_or(u16::MAX)),
@@ -59,7 +48,7 @@ fn table(report: &Report) -> Table<'_> {
         }
     });
     Table::new(report.objectives.iter().map(row), widths.collect::<Vec<_>>())
-        .header(Row::new(HEADER).style(Style::new().add_modifier(Modifier::BOLD)))
+        .header(Row::new(render::HEADER).style(Style::new().add_modifier(Modifier::BOLD)))
         .column_spacing(2)
 }
 
@@ -97,4 +86,46 @@ fn details(report: &Report) -> Text<'static> {
         }));
     }
     Text::from(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use slo::{ClientErrors, History, Names};
+
+    use super::*;
+
+    fn drawn(width: u16, report: &anyhow::Result<Report>) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, 16)).unwrap();
+        terminal.draw(|frame| draw(frame, report)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    #[test]
+    fn a_screen_has_numbers_reasons_and_a_way_out() {
+        let text = include_str!("../../../../scenarios/slo-http/reliably.yaml");
+        let objectives = slo::parse(text, ClientErrors::default()).unwrap();
+        let reading = |good: u64, bad: u64, unknown: u64, seconds: u64| {
+            let count = "http_server_request_duration_seconds_count{http_response_status_code=";
+            format!(
+                "{count}\"200\"}} {good} {seconds}\n{count}\"500\"}} {bad} {seconds}\n\
+                 http_server_requests_unknown_total {unknown} {seconds}\nprobelab_attached{{probe=\"http\"}} 1 {seconds}\n\
+                 # EOF\n"
+            )
+        };
+        let recording = reading(0, 0, 0, 1_700_000_000) + &reading(990, 9, 4, 1_700_000_060);
+        let history = History::read(&recording, 60_000, 1, &Names::of(&objectives)).unwrap();
+        let report = Ok(slo::evaluate(&objectives, &history));
+        insta::assert_snapshot!(drawn(150, &report));
+        // Narrow: the name gives way.
+        insta::assert_snapshot!(drawn(100, &report));
+    }
+
+    #[test]
+    fn a_daemon_that_is_gone_is_shown() {
+        let report =
+            Err(anyhow::anyhow!("refused").context("no answer from http://127.0.0.1:9464/slo/samples"));
+        assert!(drawn(80, &report).contains("no answer from http://127.0.0.1:9464/slo/samples: refused"));
+    }
 }
