@@ -67,6 +67,8 @@ impl Folder {
     }
 }
 
+const REPORT: [&str; 5] = ["report", "-m", PUBLISHED, "--samples", "samples.txt"];
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -255,7 +257,8 @@ fn watching_without_a_terminal_prints_lines() {
     let folder = Folder::new();
     let mut child = folder
         .command()
-        .args(["report", "-m", PUBLISHED, "--samples", "samples.txt", "-w"])
+        .args(REPORT)
+        .arg("-w")
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -294,7 +297,8 @@ fn on_terminal(folder: &Folder, end: impl FnOnce(u32, &mut std::fs::File)) -> (S
     let slave = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
     let mut child = folder
         .command()
-        .args(["report", "-m", PUBLISHED, "--samples", "samples.txt", "-w"])
+        .args(REPORT)
+        .arg("-w")
         .env("TERM", "xterm-256color")
         .stdin(slave(&pty.slave))
         .stdout(slave(&pty.slave))

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{OPENSLO, Probe, RELIABLY, history, parse};
-use slo::{Bound, Counts, Evaluation, Fires, Status, evaluate};
+use slo::{Bound, ClientErrors, Counts, Evaluation, Fires, History, Names, Scrape, Status, evaluate};
 
 /// The published example at the last of these readings: latency, then availability.
 fn report(readings: &[(f64, Probe)]) -> [Evaluation; 2] {
@@ -85,6 +85,48 @@ fn a_server_that_hangs_up_is_bad_and_a_client_that_does_is_unknown() {
     let [latency, availability] = report(&[(0.0, Probe::ok(0)), (60.0, probe)]);
     assert_eq!(availability.events, counts(100, 3, 0));
     assert_eq!(latency.events, counts(100, 0, 0));
+}
+
+#[test]
+fn whose_mistake_a_4xx_is_can_be_said() {
+    let text = |count| {
+        let series = "http_server_request_duration_seconds_count{http_response_status_code=";
+        let answers: String = [200, 404, 301]
+            .map(|status| format!("{series}\"{status}\"}} {count}\n"))
+            .concat();
+        format!("{answers}# TYPE probelab_attached gauge\nprobelab_attached{{probe=\"http\"}} 1\n# EOF\n")
+    };
+    for (client_errors, events) in [
+        (ClientErrors::Bad, counts(20, 10, 0)),
+        (ClientErrors::Good, counts(30, 0, 0)),
+        (ClientErrors::Excluded, counts(20, 0, 0)),
+    ] {
+        let objectives = slo::parse(RELIABLY, client_errors).unwrap();
+        let names = Names::of(&objectives);
+        let mut history = History::new(60_000, 1);
+        for (count, time_ms) in [(0, 0), (10, 60_000)] {
+            history.push(Scrape::read(&text(count), time_ms, &names).unwrap());
+        }
+        assert_eq!(
+            evaluate(&objectives, &history).objectives[1].events,
+            events,
+            "{client_errors:?}"
+        );
+    }
+}
+
+#[test]
+fn values_above_a_bound_may_be_the_good_ones() {
+    let objectives = parse(&OPENSLO.replace("op: lte", "op: gt"));
+    let probe = Probe {
+        ok: [90, 4, 3, 2],
+        ..Probe::ok(0)
+    };
+    let report = evaluate(
+        &objectives,
+        &history(&objectives, &[(0.0, Probe::ok(0)), (3600.0, probe)]),
+    );
+    assert_eq!(report.objectives[2].events, counts(5, 94, 0));
 }
 
 #[test]

@@ -110,8 +110,8 @@ mod tests {
             let count = "http_server_request_duration_seconds_count{http_response_status_code=";
             format!(
                 "{count}\"200\"}} {good} {seconds}\n{count}\"500\"}} {bad} {seconds}\n\
-                 http_server_requests_unknown_total {unknown} {seconds}\nprobelab_attached{{probe=\"http\"}} 1 {seconds}\n\
-                 # EOF\n"
+                 # TYPE http_server_requests_unknown counter\nhttp_server_requests_unknown_total {unknown} {seconds}\n\
+                 # TYPE probelab_attached gauge\nprobelab_attached{{probe=\"http\"}} 1 {seconds}\n# EOF\n"
             )
         };
         let recording = reading(0, 0, 0, 1_700_000_000) + &reading(990, 9, 4, 1_700_000_060);
