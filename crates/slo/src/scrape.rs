@@ -33,13 +33,64 @@ impl Names {
         let mut names = BTreeSet::from([PROCESS_START.to_owned()]);
         for objective in objectives {
             for name in objective.indicator.names() {
-                let family = RISING.iter().find_map(|end| name.strip_suffix(end));
-                names.insert(format!("{}{CREATED}", family.unwrap_or(&name)));
+                names.insert(format!("{}{CREATED}", family(&name)));
                 names.insert(name);
             }
         }
         Self(names)
     }
+
+    /// The lines of these families. The rest of a daemon's exposition is many times longer, and reading it each second
+    /// would cost more than the probes do. A line that is no sample stays, so that it is complained about.
+    fn relevant(&self, text: &str) -> String {
+        let families: BTreeSet<&str> = self.0.iter().map(|name| family(name)).collect();
+        let is_wanted = |name: &str| families.contains(name) || families.contains(family(name));
+        let mut relevant = String::new();
+        let mut announced = None;
+        for line in text.lines() {
+            let keep = match line
+                .strip_prefix("# TYPE ")
+                .and_then(|rest| rest.split(' ').next())
+            {
+                Some(name) => {
+                    // Kept for its first sample: of a family without any there is nothing to read.
+                    announced = is_wanted(name).then_some(line);
+                    false
+                }
+                None if line.starts_with("# HELP ") || line.starts_with("# UNIT ") => false,
+                None => sampled(line).is_none_or(is_wanted),
+            };
+            if keep {
+                for line in announced
+                    .take()
+                    .filter(|_| sampled(line).is_some())
+                    .into_iter()
+                    .chain([line])
+                {
+                    relevant.push_str(line);
+                    relevant.push('\n');
+                }
+            }
+        }
+        relevant
+    }
+}
+
+/// The name of the family that a series belongs to.
+fn family(name: &str) -> &str {
+    let ends = RISING.iter().chain([&CREATED]);
+    ends.into_iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(name)
+}
+
+/// The name of the series, if a line is a sample.
+fn sampled(line: &str) -> Option<&str> {
+    let is_of_name = |letter: char| letter.is_ascii_alphanumeric() || "_:".contains(letter);
+    let name = line.split(|letter| !is_of_name(letter)).next()?;
+    let after = line[name.len()..].chars().next()?;
+    let ends_with_number = line.rsplit(' ').next()?.parse::<f64>().is_ok();
+    (!name.is_empty() && " {".contains(after) && ends_with_number).then_some(name)
 }
 
 /// A reading. Only what [`Names`] asked for.
@@ -59,13 +110,15 @@ impl Scrape {
     pub fn read(text: &str, now_ms: Milliseconds, names: &Names) -> Result<Self, Unreadable> {
         let mut time_ms = None;
         let mut points = BTreeMap::new();
-        for sample in exposition::samples(text)? {
+        if text.trim().is_empty() {
+            return Err(Unreadable("the text is empty".to_owned()));
+        }
+        for sample in exposition::samples(&names.relevant(text))? {
             let seconds = sample.timestamp_seconds;
             time_ms = time_ms.max(seconds.map(|seconds| (seconds * 1e3).round() as Milliseconds));
             let series = sample.series;
             if let Some(created_seconds) = sample.created_seconds {
-                let family = RISING.iter().find_map(|end| series.name.strip_suffix(end));
-                let name = format!("{}{CREATED}", family.unwrap_or(&series.name));
+                let name = format!("{}{CREATED}", family(&series.name));
                 let mut labels = series.labels.clone();
                 labels.remove("le");
                 points.insert(Key { name, labels }, created_seconds);

@@ -276,3 +276,24 @@ fn a_burn_needs_both_of_its_windows() {
         ]
     );
 }
+
+#[test]
+fn what_no_objective_needs_is_not_read_and_what_is_no_metric_is_an_error() {
+    let objectives = parse(RELIABLY);
+    let names = Names::of(&objectives);
+    // Two label sets in one family, and a family without a sample: both are legal, and nothing here needs them.
+    let others =
+        "# HELP other Others.\n# TYPE other gauge\nother{a=\"1\"} 1\nother{b=\"1\"} 2\n# TYPE none counter\n";
+    let text = Probe::ok(3).text();
+    let with = format!("{others}{text}");
+    assert_eq!(Scrape::read(&with, 1, &names), Scrape::read(&text, 1, &names));
+    assert!(Scrape::read(&with, 1, &names).unwrap() != Scrape::read("# EOF\n", 1, &names).unwrap());
+    for text in [
+        "",
+        "no metrics\n",
+        "<html>\n</html>\n",
+        "HTTP/1.1 500 Internal Server Error\n# EOF\n",
+    ] {
+        assert!(Scrape::read(text, 1, &names).is_err(), "{text:?}");
+    }
+}

@@ -67,7 +67,7 @@ pub(super) struct ConditionSpec {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct BurnRate {
     #[serde(rename = "kind")]
-    _kind: BurnRateKind,
+    _kind: Option<BurnRateKind>,
     op: Option<Spanned<Operator>>,
     threshold: Spanned<f64>,
     lookback_window: Spanned<String>,
