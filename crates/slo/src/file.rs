@@ -97,7 +97,7 @@ enum ApiVersion {
 
 #[derive(Debug)]
 enum Document {
-    Reliably(reliably::Document),
+    Reliably(Box<reliably::Document>),
     OpenSlo(Box<openslo::Object>),
 }
 
@@ -129,8 +129,12 @@ impl<'de> Visitor<'de> for Documents {
                 (Key::ApiVersion, _) => dialect = Some(map.next_value::<ApiVersion>()?),
                 (Key::Kind, _) => {
                     reader = Some(match dialect {
-                        Some(ApiVersion::Reliably) => Reader::Reliably(reliably::Reader::of_kind(&mut map)?),
-                        Some(ApiVersion::OpenSlo) => Reader::OpenSlo(openslo::Reader::of_kind(&mut map)?),
+                        Some(ApiVersion::Reliably) => {
+                            Reader::Reliably(Box::new(reliably::Reader::of_kind(&mut map)?))
+                        }
+                        Some(ApiVersion::OpenSlo) => {
+                            Reader::OpenSlo(Box::new(openslo::Reader::of_kind(&mut map)?))
+                        }
                         None => return Err(A::Error::custom("`apiVersion` must come before `kind`")),
                     });
                 }
@@ -142,7 +146,9 @@ impl<'de> Visitor<'de> for Documents {
             }
         }
         match reader {
-            Some(Reader::Reliably(reader)) => reader.document().map(Document::Reliably),
+            Some(Reader::Reliably(reader)) => reader
+                .document()
+                .map(|document| Document::Reliably(Box::new(document))),
             Some(Reader::OpenSlo(reader)) => {
                 reader.object().map(|object| Document::OpenSlo(Box::new(object)))
             }
@@ -152,8 +158,8 @@ impl<'de> Visitor<'de> for Documents {
 }
 
 enum Reader {
-    Reliably(reliably::Reader),
-    OpenSlo(openslo::Reader),
+    Reliably(Box<reliably::Reader>),
+    OpenSlo(Box<openslo::Reader>),
 }
 
 impl<'de> Deserialize<'de> for Document {

@@ -161,6 +161,9 @@ fn upper_bound(key: &Key) -> Option<f64> {
     key.labels.get("le")?.parse().ok()
 }
 
+/// The labels of a bucket but for its bound.
+type Others<'a> = Vec<(&'a str, &'a str)>;
+
 /// Two readings, one after the other.
 struct Between<'a> {
     earlier: &'a Scrape,
@@ -191,7 +194,7 @@ impl Between<'_> {
     /// bound is in the middle of as unknown ones.
     fn split(&self, histogram: &Selector, bound: f64) -> Counts {
         let buckets = histogram.renamed(&format!("{}_bucket", histogram.name()));
-        let mut at_most: BTreeMap<Vec<(&str, &str)>, Vec<(f64, u64)>> = BTreeMap::new();
+        let mut at_most: BTreeMap<Others<'_>, Vec<(f64, u64)>> = BTreeMap::new();
         for (key, now) in self.later.select(&buckets) {
             let Some(upper) = upper_bound(key) else { continue };
             let others = key.labels.iter().filter(|(label, _)| *label != "le");

@@ -47,7 +47,7 @@ pub(crate) struct Object {
 #[derive(Debug)]
 enum Spec {
     Slo(Box<SloSpec>),
-    Sli(SliSpec),
+    Sli(Box<SliSpec>),
     DataSource(DataSourceSpec),
     AlertPolicy(alerting::PolicySpec),
     AlertCondition(alerting::ConditionSpec),

@@ -118,10 +118,7 @@ fn indicator(selector: &Selector, client_errors: ClientErrors) -> Result<crate::
     }
     match selector.category.value {
         Category::Availability => {
-            for unused in [&selector.percentile, &selector.latency_target]
-                .into_iter()
-                .flatten()
-            {
+            if let Some(unused) = selector.percentile.as_ref().or(selector.latency_target.as_ref()) {
                 return Err(FileError::at(
                     unused,
                     "availability has no percentile and no latency target",

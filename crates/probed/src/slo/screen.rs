@@ -117,9 +117,23 @@ mod tests {
         let recording = reading(0, 0, 0, 1_700_000_000) + &reading(990, 9, 4, 1_700_000_060);
         let history = History::read(&recording, 60_000, 1, &Names::of(&objectives)).unwrap();
         let report = Ok(slo::evaluate(&objectives, &history));
-        insta::assert_snapshot!(drawn(150, &report));
-        // Narrow: the name gives way.
-        insta::assert_snapshot!(drawn(100, &report));
+        let wide = drawn(170, &report);
+        for words in [
+            "BUDGET LEFT",
+            "99.5% of the responses are under 150ms",
+            "990/999 + 4 unknown",
+            "undecided",
+            "the lower bound alone is below the target",
+            "q: quit",
+        ] {
+            assert!(wide.contains(words), "{words}:\n{wide}");
+        }
+        // Narrow: the name gives way, and no number does.
+        let narrow = drawn(120, &report);
+        assert!(
+            narrow.contains("990/999 + 4 unknown") && narrow.contains("undecided"),
+            "{narrow}"
+        );
     }
 
     #[test]

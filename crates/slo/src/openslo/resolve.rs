@@ -37,7 +37,7 @@ impl Objects {
                 self.slos.push((name.clone(), title, *spec));
                 is_second
             }
-            Spec::Sli(spec) => self.slis.insert(key, spec).is_some(),
+            Spec::Sli(spec) => self.slis.insert(key, *spec).is_some(),
             Spec::DataSource(spec) => self.sources.insert(key, spec.r#type).is_some(),
             Spec::AlertPolicy(spec) => self.policies.insert(key, spec).is_some(),
             Spec::AlertCondition(spec) => self.conditions.insert(key, spec).is_some(),
