@@ -73,7 +73,7 @@ fn availability(readings: &[(f64, Probe)]) -> slo::Evaluation {
 
 proptest! {
     // Each case reads up to sixty expositions, which is what takes long.
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn the_interval_contains_the_truth(steps in prop::collection::vec(step(), 1..59)) {
