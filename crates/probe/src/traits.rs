@@ -2,7 +2,7 @@
 
 use std::{fmt, io, os::fd::OwnedFd, time::Duration};
 
-use crate::{loader::Loader, metrics::Families};
+use crate::{loader::Loader, metrics::Families, select::Targets};
 
 /// Why a probe could not answer, for messages only.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -27,6 +27,26 @@ pub trait Spec: fmt::Debug + Send {
     /// # Errors
     /// What was missing or refused; nothing stays attached then.
     fn start(&self, loader: Loader) -> Result<Box<dyn Probe>, Failure>;
+
+    /// Whether it can be told whom to watch.
+    fn can_select(&self) -> bool {
+        false
+    }
+
+    /// Whether it attaches to programs of its targets, also of those that are started later.
+    fn follows_programs(&self) -> bool {
+        false
+    }
+
+    /// The same as [`Self::start`], for these targets alone. What they ask for (control groups, a program) stays what it
+    /// is; who that is may change, see [`Probe::select`].
+    ///
+    /// # Errors
+    /// As [`Self::start`]; and when it cannot be told whom to watch.
+    fn start_for(&self, loader: Loader, targets: &Targets) -> Result<Box<dyn Probe>, Failure> {
+        let _ = (loader, targets);
+        Err("this probe cannot be told whom to watch".into())
+    }
 }
 
 /// A probe in place. Dropping it takes its programs off their hooks.
@@ -64,6 +84,15 @@ pub trait Probe: Send {
     /// When a map cannot be read or written.
     fn sweep(&mut self, now_ns: u64) -> Result<(), Failure> {
         let _ = now_ns;
+        Ok(())
+    }
+
+    /// Watches these targets from now on, if it was started for targets.
+    ///
+    /// # Errors
+    /// When a map cannot be written. A program that cannot be attached to is logged.
+    fn select(&mut self, targets: &Targets) -> Result<(), Failure> {
+        let _ = targets;
         Ok(())
     }
 
