@@ -13,9 +13,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::endpoints::{Shared, router};
-use crate::manifest::Manifest;
 use crate::privileges;
-use crate::service::{Format, Service};
+use crate::service::{Format, Plan, Service};
+
+/// How often it is looked who is to be watched: a container that starts is found within this.
+const SELECT: Duration = Duration::from_millis(500);
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
@@ -28,9 +30,10 @@ fn lock(service: &Shared) -> MutexGuard<'_, Service> {
     service.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn start(manifests: &[Manifest], loader: Loader) -> anyhow::Result<Shared> {
-    let mut service = Service::start(manifests, loader)?;
-    let kept = privileges::drop_all(|| service.can_read()).context("cannot give up privileges")?;
+fn start(plan: Plan, loader: Loader) -> anyhow::Result<Shared> {
+    let needs = plan.needs();
+    let mut service = Service::start(plan, loader)?;
+    let kept = privileges::drop_all(needs, || service.can_read()).context("cannot give up privileges")?;
     tracing::info!("attached; capabilities kept: {kept:?}");
     Ok(Arc::new(Mutex::new(service)))
 }
@@ -56,6 +59,16 @@ async fn sweep(service: Shared) -> anyhow::Result<()> {
     }
 }
 
+async fn select(service: Shared) -> anyhow::Result<()> {
+    if !lock(&service).selects() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(SELECT).await;
+        lock(&service).select()?;
+    }
+}
+
 /// Runs until a signal, or until `foreground` is done, or until something fails.
 async fn attend(
     service: &Shared,
@@ -69,6 +82,7 @@ async fn attend(
         tasks.spawn(follow(Arc::clone(service), descriptor));
     }
     tasks.spawn(sweep(Arc::clone(service)));
+    tasks.spawn(select(Arc::clone(service)));
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
@@ -83,13 +97,13 @@ async fn attend(
 ///
 /// # Errors
 /// When a probe cannot be attached, or serving fails.
-pub fn run(manifests: Vec<Manifest>, loader: Loader, listen: SocketAddr) -> anyhow::Result<()> {
+pub fn run(plan: Plan, loader: Loader, listen: SocketAddr) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         // Before the privileges go: the port may be a low one.
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
-        let service = start(&manifests, loader)?;
+        let service = start(plan, loader)?;
         tracing::info!("serving http://{}/metrics", listener.local_addr()?);
         let serve = axum::serve(listener, router(Arc::clone(&service)));
         attend(&service, async { serve.await.context("serving failed") }).await?;
@@ -101,9 +115,9 @@ pub fn run(manifests: Vec<Manifest>, loader: Loader, listen: SocketAddr) -> anyh
 ///
 /// # Errors
 /// When a probe cannot be attached or is silent, or its counters cannot be read.
-pub fn once(manifests: Vec<Manifest>, loader: Loader, watch: Duration, format: Format) -> anyhow::Result<()> {
+pub fn once(plan: Plan, loader: Loader, watch: Duration, format: Format) -> anyhow::Result<()> {
     runtime()?.block_on(async {
-        let service = start(&manifests, loader)?;
+        let service = start(plan, loader)?;
         attend(&service, async {
             tokio::time::sleep(watch).await;
             Ok(())

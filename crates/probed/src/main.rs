@@ -1,22 +1,27 @@
 //! `probed`, the probe daemon: reads a manifest, attaches its probes, serves what they count. Tests nothing and knows
 //! no lab.
 
+mod bpfd;
 mod daemon;
 mod endpoints;
+mod exports;
 mod manifest;
 mod privileges;
 mod programs;
+mod selector;
 mod service;
+mod targets;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use probe::loader::Loader;
 
-use crate::service::Format;
+use crate::service::{Format, Plan};
+use crate::targets::inventory::Inventory;
 
 /// Usage or configuration is wrong.
 const EXIT_CONFIGURATION: u8 = 2;
@@ -37,9 +42,8 @@ struct Arguments {
 enum Command {
     /// Attach the probes of a manifest and serve their metrics until SIGTERM or SIGINT.
     Run {
-        /// The manifest.
-        #[arg(long, value_name = "FILE")]
-        manifest: PathBuf,
+        #[command(flatten)]
+        what: What,
         /// The library that loads the probes: libbpf or aya.
         #[arg(long, value_name = "LOADER", default_value_t)]
         loader: Loader,
@@ -49,9 +53,8 @@ enum Command {
     },
     /// Attach, wait, print all metrics once, detach.
     Once {
-        /// The manifest.
-        #[arg(long, value_name = "FILE")]
-        manifest: PathBuf,
+        #[command(flatten)]
+        what: What,
         /// The library that loads the probes: libbpf or aya.
         #[arg(long, value_name = "LOADER", default_value_t)]
         loader: Loader,
@@ -62,11 +65,11 @@ enum Command {
         #[arg(long, value_enum, default_value_t = FormatArgument::Prometheus)]
         format: FormatArgument,
     },
-    /// Say whether a manifest is valid, without attaching anything.
+    /// Say whether manifests are valid, without attaching anything.
     Check {
-        /// The manifest.
-        #[arg(value_name = "FILE")]
-        manifest: PathBuf,
+        /// The manifests.
+        #[arg(value_name = "FILE", required = true)]
+        manifests: Vec<PathBuf>,
     },
     /// Print runs and run time of every BPF program on this machine, by the process that holds it.
     Programs {
@@ -79,6 +82,24 @@ enum Command {
         /// For which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// What to run, and for whom.
+#[derive(Debug, Args)]
+struct What {
+    /// A manifest; may be given several times.
+    #[arg(long = "manifest", value_name = "FILE", required = true)]
+    manifests: Vec<PathBuf>,
+    /// A file that tells which containers there are, for selectors.
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
+}
+
+impl What {
+    fn read(&self) -> Result<Plan, manifest::ManifestError> {
+        let inventory = self.inventory.as_deref().map(Inventory::read).transpose()?;
+        Plan::new(manifest::read(&self.manifests)?, inventory)
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -98,24 +119,22 @@ impl From<FormatArgument> for Format {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run {
-            manifest,
-            loader,
-            listen,
-        } => daemon::run(manifest::read(&manifest)?, loader, listen),
+        Command::Run { what, loader, listen } => daemon::run(what.read()?, loader, listen),
         Command::Once {
-            manifest,
+            what,
             loader,
             seconds,
             format,
         } => {
             let watch = Duration::try_from_secs_f64(seconds)
                 .map_err(|error| manifest::ManifestError::Usage(format!("--for {seconds}: {error}")))?;
-            daemon::once(manifest::read(&manifest)?, loader, watch, format.into())
+            daemon::once(what.read()?, loader, watch, format.into())
         }
-        Command::Check { manifest } => {
-            let probes = manifest::read(&manifest)?;
-            println!("{}: {} valid", manifest.display(), probes.len());
+        Command::Check { manifests } => {
+            for path in manifests {
+                let probes = manifest::read(std::slice::from_ref(&path))?;
+                println!("{}: {} valid", path.display(), probes.len());
+            }
             Ok(())
         }
         Command::Programs { format } => {

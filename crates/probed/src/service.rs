@@ -8,7 +8,11 @@ use probe::loader::Loader;
 use probe::metrics::{Families, Value, labels};
 use probe::{Failure, Probe};
 
-use crate::manifest::Manifest;
+use crate::exports::Export;
+use crate::manifest::{Manifest, ManifestError};
+use crate::selector::Selector;
+use crate::targets::Machine;
+use crate::targets::inventory::Inventory;
 
 /// A text format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +41,63 @@ impl Format {
     }
 }
 
+/// What to run, and what is known of whom.
+#[derive(Debug)]
+pub struct Plan {
+    manifests: Vec<Manifest>,
+    inventory: Option<Inventory>,
+}
+
+impl Plan {
+    /// These probes, and the containers there are.
+    ///
+    /// # Errors
+    /// When a probe selects by what nothing tells.
+    pub fn new(manifests: Vec<Manifest>, inventory: Option<Inventory>) -> Result<Self, ManifestError> {
+        let unknown = manifests.iter().find(|manifest| {
+            let selector = manifest.selector.as_ref();
+            inventory.is_none() && selector.is_some_and(Selector::needs_inventory)
+        });
+        match unknown {
+            Some(manifest) => Err(ManifestError::Usage(format!(
+                "probe {:?} is for some containers, pods, namespaces or nodes, and nothing tells which there are: name \
+                 a file that does with --inventory",
+                manifest.metadata.name
+            ))),
+            None => Ok(Self { manifests, inventory }),
+        }
+    }
+
+    fn selectors(&self) -> impl Iterator<Item = &Selector> {
+        self.manifests
+            .iter()
+            .filter_map(|manifest| manifest.selector.as_ref())
+    }
+
+    /// What has to be done while it runs, beyond reading.
+    pub fn needs(&self) -> Needs {
+        let follows = |manifest: &Manifest| manifest.selector.is_some() && manifest.spec.follows_programs();
+        Needs {
+            attach: self.manifests.iter().any(follows),
+            look_into_processes: self.selectors().any(|selector| selector.process.is_some())
+                || self.manifests.iter().any(follows),
+        }
+    }
+}
+
+/// What has to be done after everything is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Attach to programs that are started later.
+    pub attach: bool,
+    /// Find the programs of other users' processes.
+    pub look_into_processes: bool,
+}
+
 struct Attached {
     name: String,
+    selector: Option<Selector>,
+    exports: Vec<Export>,
     probe: Box<dyn Probe>,
 }
 
@@ -52,6 +111,7 @@ impl Attached {
 /// All attached probes. Dropping it detaches them.
 pub struct Service {
     attached: Vec<Attached>,
+    machine: Machine,
     loader: Loader,
     /// Why the daemon is not ready; empty when it is.
     unready: Vec<String>,
@@ -65,7 +125,7 @@ impl Service {
     /// # Errors
     /// When a probe cannot be attached; nothing stays attached then. A probe that is silent makes the service unready
     /// instead.
-    pub fn start(manifests: &[Manifest], loader: Loader) -> anyhow::Result<Self> {
+    pub fn start(plan: Plan, loader: Loader) -> anyhow::Result<Self> {
         // Only before Linux 5.11 does the limit matter, and there a load that fails for it says so.
         if let Err(limit_bytes) = probe::memlock::raise() {
             tracing::debug!("RLIMIT_MEMLOCK stays at {limit_bytes} bytes: raising it needs CAP_SYS_RESOURCE");
@@ -77,14 +137,16 @@ impl Service {
             .ok();
         let mut service = Self {
             attached: Vec::new(),
+            machine: Machine::new(plan.inventory),
             loader,
             unready: Vec::new(),
             _stats: stats,
         };
-        for manifest in manifests {
+        for manifest in plan.manifests {
+            let name = manifest.metadata.name.clone();
             service
                 .attach(manifest)
-                .with_context(|| format!("probe {:?}", manifest.metadata.name))?;
+                .with_context(|| format!("probe {name:?}"))?;
         }
         for attached in &mut service.attached {
             if let Err(reason) = attached.probe.prove() {
@@ -97,15 +159,25 @@ impl Service {
         Ok(service)
     }
 
-    fn attach(&mut self, manifest: &Manifest) -> anyhow::Result<()> {
-        let name = manifest.metadata.name.clone();
+    fn attach(&mut self, manifest: Manifest) -> anyhow::Result<()> {
+        let name = manifest.metadata.name;
         if let Some(control) = manifest.spec.control() {
             tracing::warn!(
                 "probe {name:?} runs the negative control {control}: its numbers are wrong on purpose"
             );
         }
-        let probe = manifest.spec.start(self.loader).map_err(|error| anyhow!(error))?;
-        self.attached.push(Attached { name, probe });
+        let probe = match &manifest.selector {
+            None => manifest.spec.start(self.loader),
+            Some(selector) => manifest
+                .spec
+                .start_for(self.loader, &self.machine.targets(selector)),
+        };
+        self.attached.push(Attached {
+            name,
+            selector: manifest.selector,
+            exports: manifest.exports,
+            probe: probe.map_err(|error| anyhow!(error))?,
+        });
         Ok(())
     }
 
@@ -141,6 +213,26 @@ impl Service {
     pub fn drain(&mut self) -> anyhow::Result<()> {
         for attached in &mut self.attached {
             attached.ask(|probe| probe.drain())?;
+        }
+        Ok(())
+    }
+
+    /// Whether [`Self::select`] has anything to do.
+    pub fn selects(&self) -> bool {
+        self.attached.iter().any(|attached| attached.selector.is_some())
+    }
+
+    /// Has the probes watch whom their selectors mean now.
+    ///
+    /// # Errors
+    /// When a map cannot be written.
+    pub fn select(&mut self) -> anyhow::Result<()> {
+        self.machine.refresh();
+        for attached in &mut self.attached {
+            if let Some(selector) = &attached.selector {
+                let targets = self.machine.targets(selector);
+                attached.ask(|probe| probe.select(&targets))?;
+            }
         }
         Ok(())
     }
@@ -182,8 +274,19 @@ impl Service {
             Value::Gauge(1),
         );
         for attached in &mut self.attached {
-            attached.ask(|probe| probe.collect(&mut families))?;
+            let mut own = Families::default();
+            attached.ask(|probe| probe.collect(&mut own))?;
+            for export in &attached.exports {
+                export.add(&mut own);
+            }
+            families.merge(own);
         }
+        let selectors: Vec<&Selector> = self
+            .attached
+            .iter()
+            .filter_map(|attached| attached.selector.as_ref())
+            .collect();
+        self.machine.add(&mut families, &selectors);
         self.drain()?;
         Ok(format.text(&families))
     }
