@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use probe::{Failure, Probe, loader::Loader, metrics::Families, range::at_least_1, select::Targets};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// Which function's calls are counted: `program` and `symbol`, or `kprobe`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// Path of the program or library, as the daemon sees it.
@@ -46,7 +47,7 @@ pub struct Spec {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// A map is asked for the key at address 0: the verifier must refuse it.

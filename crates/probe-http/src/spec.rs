@@ -10,6 +10,7 @@ use probe::{
     metrics::Families,
     range::{at_least_1, ring_buffer_bytes},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// What an HTTP probe watches.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// The network interface, in the daemon's network namespace.
@@ -46,7 +47,7 @@ pub struct Spec {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// A request's time starts with the first packet after the previous response.

@@ -9,6 +9,7 @@ use probe::{
     range::{MIN_RING_BUFFER_BYTES, at_least_1, ring_buffer_bytes},
     select::Targets,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(30);
 
 /// What a run-queue probe watches: all tasks of the machine, or those it is told to.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// Tasks known at the same time; waits of those beyond are counted as lost. About 100 bytes each.
@@ -38,7 +39,7 @@ pub struct Spec {
 }
 
 /// Which waits are reported one by one, and where.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Events {
     /// Where to write one line per wait.
@@ -51,7 +52,7 @@ pub struct Events {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// A wait is counted one bucket too low: the bucket's lower bound is taken for its upper one.

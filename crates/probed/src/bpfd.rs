@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use probe::Spec;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::exports::Export;
@@ -21,7 +22,7 @@ use crate::manifest::Body;
 use crate::selector::{Labels, Selector};
 
 /// What both kinds say.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
     /// The program's name, which says what it does.
@@ -45,7 +46,7 @@ pub struct Program {
 }
 
 /// One map of the program, as a metric.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metric {
     /// Type of the map.
@@ -63,7 +64,7 @@ pub struct Metric {
 }
 
 /// Types of maps.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 pub enum MapType {
     /// One value.
     Array,
@@ -76,7 +77,7 @@ pub enum MapType {
 }
 
 /// Types of metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricType {
     /// Only rises.
@@ -86,7 +87,7 @@ pub enum MetricType {
 }
 
 /// Labels that an object must have; without any, every object does.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct LabelSelector {
     /// Names and values.
@@ -95,7 +96,7 @@ pub struct LabelSelector {
 }
 
 /// Which container of a pod; without a name, every one.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ContainerSelector {
     /// Its name.
@@ -104,7 +105,7 @@ pub struct ContainerSelector {
 }
 
 /// A container has a name and no labels.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerName {
     /// The name, as the pod calls it.
@@ -166,7 +167,7 @@ impl Program {
     pub fn kprobe(self) -> Result<Body, String> {
         if self.name == "runqslower" {
             let metric = self.metric(MetricType::Summary)?;
-            let of = ["runq_latency_seconds", "runq_latency_summary_seconds"];
+            let of = ["runq_latency_seconds", "runq_wait_seconds"];
             return Ok(Body {
                 exports: Export::summary(&metric.name, &metric.description, of[0], of[1])?,
                 selector: Some(self.selector(Some(self.process.clone()))),

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::endpoints::{Shared, router};
+use crate::otlp::Receiver;
 use crate::privileges;
 use crate::service::{Format, Plan, Service};
 
@@ -69,6 +70,33 @@ async fn select(service: Shared) -> anyhow::Result<()> {
     }
 }
 
+/// Where and how often all metrics are pushed.
+#[derive(Debug)]
+pub struct Push {
+    /// To whom.
+    pub receiver: Receiver,
+    /// How often.
+    pub interval: Duration,
+}
+
+async fn push(service: Shared, push: Option<Push>) -> anyhow::Result<()> {
+    let Some(Push { receiver, interval }) = push else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(interval).await;
+        let (families, span) = {
+            let mut service = lock(&service);
+            (service.read()?, service.span())
+        };
+        let result = receiver.push(&families, span).await;
+        if let Err(error) = &result {
+            tracing::warn!("{error:#}");
+        }
+        lock(&service).pushed(result.is_ok());
+    }
+}
+
 /// Runs until a signal, or until `foreground` is done, or until something fails.
 async fn attend(
     service: &Shared,
@@ -97,7 +125,7 @@ async fn attend(
 ///
 /// # Errors
 /// When a probe cannot be attached, or serving fails.
-pub fn run(plan: Plan, loader: Loader, listen: SocketAddr) -> anyhow::Result<()> {
+pub fn run(plan: Plan, loader: Loader, listen: SocketAddr, pushed: Option<Push>) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         // Before the privileges go: the port may be a low one.
         let listener = TcpListener::bind(listen)
@@ -106,7 +134,9 @@ pub fn run(plan: Plan, loader: Loader, listen: SocketAddr) -> anyhow::Result<()>
         let service = start(plan, loader)?;
         tracing::info!("serving http://{}/metrics", listener.local_addr()?);
         let serve = axum::serve(listener, router(Arc::clone(&service)));
-        attend(&service, async { serve.await.context("serving failed") }).await?;
+        let served = async { serve.await.context("serving failed") };
+        let pushing = push(Arc::clone(&service), pushed);
+        attend(&service, async { tokio::try_join!(served, pushing).map(|_| ()) }).await?;
         lock(&service).drain()
     })
 }

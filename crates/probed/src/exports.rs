@@ -23,7 +23,7 @@ enum What {
     /// A histogram's series as one summary, in a unit of which a second has this many.
     Summary {
         of: &'static str,
-        /// A family with the exact shortest and longest value as quantiles 0 and 1.
+        /// Summaries with the exact shortest and longest value as quantiles 0 and 1.
         extremes: &'static str,
         per_second: f64,
     },
@@ -131,8 +131,8 @@ fn summary(families: &Families, of: &str, extremes: &str, per_second: f64) -> Su
         all.merge(&one);
         all
     });
-    let shortest = extreme(families, extremes, "0").fold(f64::INFINITY, f64::min);
-    let longest = extreme(families, extremes, "1").fold(0.0, f64::max);
+    let shortest = extreme(families, extremes, 0.0).fold(f64::INFINITY, f64::min);
+    let longest = extreme(families, extremes, 1.0).fold(0.0, f64::max);
     let seconds = |share: f64| match share {
         0.0 if shortest.is_finite() => shortest,
         1.0 => longest,
@@ -150,15 +150,16 @@ fn summary(families: &Families, of: &str, extremes: &str, per_second: f64) -> Su
     }
 }
 
-fn extreme<'a>(families: &'a Families, of: &'a str, quantile: &'a str) -> impl Iterator<Item = f64> + 'a {
-    families
-        .series(of)
-        .filter_map(move |(labels, value)| match value {
-            Value::GaugeSeconds(seconds) if labels.get("quantile").is_some_and(|has| has == quantile) => {
-                Some(*seconds)
-            }
-            _ => None,
-        })
+fn extreme<'a>(families: &'a Families, of: &'a str, quantile: f64) -> impl Iterator<Item = f64> + 'a {
+    families.series(of).filter_map(move |(_, value)| match value {
+        Value::Summary(summary) => {
+            let mut quantiles = summary.quantiles.iter();
+            quantiles
+                .find(|(share, _)| *share == quantile)
+                .map(|(_, seconds)| *seconds)
+        }
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -211,10 +212,13 @@ mod tests {
                 labels([("cgroup", cgroup)]),
                 Value::Histogram(histogram),
             );
-            for quantile in ["0", "1"] {
-                let labels = labels([("cgroup", cgroup), ("quantile", quantile)]);
-                families.add("ends", "E", labels, Value::GaugeSeconds(wait_ns as f64 / 1e9));
-            }
+            let seconds = wait_ns as f64 / 1e9;
+            let ends = Summary {
+                quantiles: vec![(0.0, seconds), (1.0, seconds)],
+                sum: seconds,
+                count: 1,
+            };
+            families.add("ends", "E", labels([("cgroup", cgroup)]), Value::Summary(ends));
         }
         let exports = Export::summary("runq_microseconds", "R", "waits", "ends").unwrap();
         let shown = text(&exports, &families);

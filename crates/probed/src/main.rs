@@ -6,8 +6,10 @@ mod daemon;
 mod endpoints;
 mod exports;
 mod manifest;
+mod otlp;
 mod privileges;
 mod programs;
+mod schema;
 mod selector;
 mod service;
 mod targets;
@@ -50,6 +52,8 @@ enum Command {
         /// Where to serve /metrics, /ready and /healthz.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
         listen: SocketAddr,
+        #[command(flatten)]
+        push: PushArguments,
     },
     /// Attach, wait, print all metrics once, detach.
     Once {
@@ -77,11 +81,45 @@ enum Command {
         #[arg(long, value_enum, default_value_t = FormatArgument::Prometheus)]
         format: FormatArgument,
     },
+    /// Print the JSON schema of manifests and inventories, for editors.
+    Schema,
     /// Print a completion script.
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Where to push metrics, beside serving them.
+#[derive(Debug, Args)]
+struct PushArguments {
+    /// An OTLP receiver to push all metrics to, such as http://127.0.0.1:4318/v1/metrics.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<axum::http::Uri>,
+    /// How often to push.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15.0)]
+    otlp_interval: f64,
+}
+
+impl PushArguments {
+    fn read(&self) -> anyhow::Result<Option<daemon::Push>> {
+        let usage = |message: String| manifest::ManifestError::Usage(message);
+        let Some(endpoint) = &self.otlp_endpoint else {
+            return Ok(None);
+        };
+        let interval = Duration::try_from_secs_f64(self.otlp_interval)
+            .ok()
+            .filter(|interval| !interval.is_zero())
+            .ok_or_else(|| {
+                usage(format!(
+                    "--otlp-interval {}: it must be above 0",
+                    self.otlp_interval
+                ))
+            })?;
+        let receiver =
+            otlp::Receiver::new(endpoint).map_err(|error| usage(format!("--otlp-endpoint {error}")))?;
+        Ok(Some(daemon::Push { receiver, interval }))
+    }
 }
 
 /// What to run, and for whom.
@@ -119,7 +157,12 @@ impl From<FormatArgument> for Format {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run { what, loader, listen } => daemon::run(what.read()?, loader, listen),
+        Command::Run {
+            what,
+            loader,
+            listen,
+            push,
+        } => daemon::run(what.read()?, loader, listen, push.read()?),
         Command::Once {
             what,
             loader,
@@ -139,6 +182,10 @@ fn execute(command: Command) -> anyhow::Result<()> {
         }
         Command::Programs { format } => {
             print!("{}", Format::from(format).text(&programs::families()?));
+            Ok(())
+        }
+        Command::Schema => {
+            print!("{}", schema::text());
             Ok(())
         }
         Command::Completions { shell } => {

@@ -2,17 +2,17 @@
 //!
 //! Says what there is to read; what a selector means is in `selector`, what another project's manifest means in `bpfd`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use probe::Spec;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use crate::bpfd::Program;
 use crate::exports::Export;
-use crate::selector::Selector;
+use crate::selector::{Labels, Selector};
 
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,18 +60,13 @@ enum ApiVersion {
     Bpfd,
 }
 
-/// The kinds of probe there are.
-#[derive(Debug, Clone, Copy, Deserialize)]
-enum Kind {
-    ActivityProbe,
-    CallsProbe,
-    ConnectProbe,
-    DropProbe,
-    HttpProbe,
-    KprobeProgram,
-    RunqProbe,
-    UprobeProgram,
-    XdpBlocklist,
+impl ApiVersion {
+    fn name(self) -> &'static str {
+        match self {
+            Self::V1Alpha1 => "probelab.dev/v1alpha1",
+            Self::Bpfd => "bpfd.io/v1alpha1",
+        }
+    }
 }
 
 /// What the `spec` of a document says.
@@ -94,29 +89,50 @@ impl<S: Spec + 'static> From<S> for Body {
     }
 }
 
-impl Kind {
-    /// The version of manifests that has this kind.
-    fn version(self) -> ApiVersion {
-        match self {
-            Self::KprobeProgram | Self::UprobeProgram => ApiVersion::Bpfd,
-            _ => ApiVersion::V1Alpha1,
+/// The kinds of probe there are: which version of manifests has them, the type of their `spec`, and what it means.
+macro_rules! kinds {
+    ($($kind:ident: $version:ident, $spec:ty, $body:expr;)*) => {
+        #[derive(Debug, Clone, Copy, Deserialize)]
+        enum Kind {
+            $($kind,)*
         }
-    }
 
-    /// Reads the `spec` of this kind.
-    fn read<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<Body, A::Error> {
-        Ok(match self {
-            Self::ActivityProbe => map.next_value::<probe_activity::Spec>()?.into(),
-            Self::CallsProbe => map.next_value::<probe_calls::Spec>()?.into(),
-            Self::ConnectProbe => map.next_value::<probe_connect::Spec>()?.into(),
-            Self::DropProbe => map.next_value::<probe_drop::filter::Spec>()?.into(),
-            Self::HttpProbe => map.next_value::<probe_http::Spec>()?.into(),
-            Self::KprobeProgram => map.next_value::<Program>()?.kprobe().map_err(A::Error::custom)?,
-            Self::RunqProbe => map.next_value::<probe_runq::Spec>()?.into(),
-            Self::UprobeProgram => map.next_value::<Program>()?.uprobe().map_err(A::Error::custom)?,
-            Self::XdpBlocklist => map.next_value::<probe_drop::blocklist::Spec>()?.into(),
-        })
-    }
+        impl Kind {
+            /// The version of manifests that has this kind.
+            fn version(self) -> ApiVersion {
+                match self {
+                    $(Self::$kind => ApiVersion::$version,)*
+                }
+            }
+
+            /// Reads the `spec` of this kind.
+            fn read<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<Body, A::Error> {
+                match self {
+                    $(Self::$kind => {
+                        let body: fn($spec) -> Result<Body, String> = $body;
+                        body(map.next_value::<$spec>()?).map_err(A::Error::custom)
+                    })*
+                }
+            }
+        }
+
+        /// Every kind, with the version that has it and the schema of its `spec`.
+        pub(crate) fn kinds(generator: &mut SchemaGenerator) -> Vec<(&'static str, &'static str, Schema)> {
+            vec![$((stringify!($kind), ApiVersion::$version.name(), generator.subschema_for::<$spec>()),)*]
+        }
+    };
+}
+
+kinds! {
+    ActivityProbe: V1Alpha1, probe_activity::Spec, |spec| Ok(spec.into());
+    CallsProbe: V1Alpha1, probe_calls::Spec, |spec| Ok(spec.into());
+    ConnectProbe: V1Alpha1, probe_connect::Spec, |spec| Ok(spec.into());
+    DropProbe: V1Alpha1, probe_drop::filter::Spec, |spec| Ok(spec.into());
+    HttpProbe: V1Alpha1, probe_http::Spec, |spec| Ok(spec.into());
+    KprobeProgram: Bpfd, Program, Program::kprobe;
+    RunqProbe: V1Alpha1, probe_runq::Spec, |spec| Ok(spec.into());
+    UprobeProgram: Bpfd, Program, Program::uprobe;
+    XdpBlocklist: V1Alpha1, probe_drop::blocklist::Spec, |spec| Ok(spec.into());
 }
 
 /// One document: one probe.
@@ -133,14 +149,14 @@ pub struct Manifest {
 }
 
 /// How a probe is called.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
     /// For messages.
     pub name: String,
     /// For other tools.
     #[serde(default, rename = "labels")]
-    _labels: BTreeMap<String, IgnoredAny>,
+    _labels: Labels,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

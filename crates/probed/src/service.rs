@@ -1,6 +1,7 @@
 //! The probes of a manifest in place, behind what the endpoints ask of them.
 
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use probe::clock::monotonic_ns;
@@ -10,6 +11,7 @@ use probe::{Failure, Probe};
 
 use crate::exports::Export;
 use crate::manifest::{Manifest, ManifestError};
+use crate::otlp::Span;
 use crate::selector::Selector;
 use crate::targets::Machine;
 use crate::targets::inventory::Inventory;
@@ -94,6 +96,17 @@ pub struct Needs {
     pub look_into_processes: bool,
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Pushes {
+    taken: u64,
+    failed: u64,
+}
+
+/// Time since 1970; none on a machine whose clock is before that.
+fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 struct Attached {
     name: String,
     selector: Option<Selector>,
@@ -115,6 +128,9 @@ pub struct Service {
     loader: Loader,
     /// Why the daemon is not ready; empty when it is.
     unready: Vec<String>,
+    /// When the probes were attached, since 1970.
+    since: Duration,
+    pushes: Pushes,
     /// Keeps the kernel counting runs.
     _stats: Option<OwnedFd>,
 }
@@ -140,6 +156,8 @@ impl Service {
             machine: Machine::new(plan.inventory),
             loader,
             unready: Vec::new(),
+            since: unix_time(),
+            pushes: Pushes::default(),
             _stats: stats,
         };
         for manifest in plan.manifests {
@@ -238,7 +256,7 @@ impl Service {
     }
 
     /// How often [`Self::sweep`] is worth calling; nothing when no probe needs it.
-    pub fn sweep_interval(&self) -> Option<std::time::Duration> {
+    pub fn sweep_interval(&self) -> Option<Duration> {
         let intervals = self
             .attached
             .iter()
@@ -258,21 +276,22 @@ impl Service {
         Ok(())
     }
 
-    /// All metrics as they are now; the exchange logs are brought up to the same moment.
+    /// All metrics as they are now, as text; the exchange logs are brought up to the same moment.
     ///
     /// # Errors
     /// When a map cannot be read or a log cannot be written.
     pub fn scrape(&mut self, format: Format) -> anyhow::Result<String> {
-        let mut families = Families::default();
-        families.add(
-            "probelab_build_info",
-            "Which build this is.",
-            labels([
-                ("version", env!("CARGO_PKG_VERSION")),
-                ("loader", &self.loader.to_string()),
-            ]),
-            Value::Gauge(1),
-        );
+        Ok(format.text(&self.read()?))
+    }
+
+    /// All metrics as they are now; the exchange logs are brought up to the same moment.
+    ///
+    /// # Errors
+    /// When a map cannot be read or a log cannot be written.
+    pub fn read(&mut self) -> anyhow::Result<Families> {
+        let began = Instant::now();
+        let mut families = Families::since(self.since.as_secs_f64());
+        self.add_self(&mut families);
         for attached in &mut self.attached {
             let mut own = Families::default();
             attached.ask(|probe| probe.collect(&mut own))?;
@@ -288,6 +307,64 @@ impl Service {
             .collect();
         self.machine.add(&mut families, &selectors);
         self.drain()?;
-        Ok(format.text(&families))
+        families.add(
+            "probelab_scrape_duration_seconds",
+            "How long it took to read all numbers for this scrape.",
+            labels([]),
+            Value::GaugeSeconds(began.elapsed().as_secs_f64()),
+        );
+        Ok(families)
+    }
+
+    /// What the daemon says of itself.
+    fn add_self(&self, families: &mut Families) {
+        families.add(
+            "probelab_build_info",
+            "Which build this is.",
+            labels([
+                ("version", env!("CARGO_PKG_VERSION")),
+                ("loader", &self.loader.to_string()),
+            ]),
+            Value::Gauge(1),
+        );
+        let host = nix::unistd::gethostname().unwrap_or_default();
+        families.add(
+            "target",
+            "What these metrics are of.",
+            labels([
+                ("service_name", "probed"),
+                ("service_version", env!("CARGO_PKG_VERSION")),
+                ("host_name", &host.to_string_lossy()),
+            ]),
+            Value::Info,
+        );
+        for (result, count) in [("failed", self.pushes.failed), ("taken", self.pushes.taken)] {
+            if self.pushes != Pushes::default() {
+                families.add(
+                    "probelab_otlp_pushes",
+                    "Pushes of all metrics to an OTLP receiver, by what became of them.",
+                    labels([("result", result)]),
+                    Value::Counter(count),
+                );
+            }
+        }
+    }
+
+    /// Since when it counts, and now.
+    pub fn span(&self) -> Span {
+        let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Span {
+            start_ns: ns(self.since),
+            now_ns: ns(unix_time()),
+        }
+    }
+
+    /// Counts a push.
+    pub fn pushed(&mut self, is_taken: bool) {
+        if is_taken {
+            self.pushes.taken += 1;
+        } else {
+            self.pushes.failed += 1;
+        }
     }
 }

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::manifest::{ManifestError, parse_error};
 use crate::selector::{Labels, Selector, all_in};
 
 /// The containers of this node.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct InventoryFile {
     #[serde(rename = "apiVersion")]
@@ -25,19 +26,19 @@ pub struct InventoryFile {
     containers: Vec<Container>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 enum Version {
     #[serde(rename = "probelab.dev/v1alpha1")]
     V1Alpha1,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 enum Kind {
     Inventory,
 }
 
 /// A container, and what is known of its pod.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Container {
     /// Its name, as its pod calls it.

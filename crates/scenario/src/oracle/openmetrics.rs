@@ -18,10 +18,20 @@ pub(super) fn series(text: &str) -> Result<Vec<Series>, OracleError> {
     if text.trim().is_empty() {
         return Err(OracleError::Text("the text is empty".to_owned()));
     }
-    // No comparison reads units, and the parser knows them for gauges and counters only.
+    // No comparison reads units, which the parser knows for gauges and counters only, or since when a summary counts,
+    // which it does not know at all.
+    let created: Vec<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" summary"))
+        .map(|name| format!("{name}_created"))
+        .collect();
+    let is_created = |line: &str| {
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        created.iter().any(|created| created == name)
+    };
     let text: String = text
         .lines()
-        .filter(|line| !line.starts_with("# UNIT "))
+        .filter(|line| !line.starts_with("# UNIT ") && !is_created(line))
         .flat_map(|line| [line, "\n"])
         .collect();
     // A registry in which nothing was counted yet is nothing but the end mark, which the parser refuses.
@@ -180,9 +190,19 @@ seconds_served_bucket{le="+Inf",status="200"} 3
 # HELP lost Losses.
 # TYPE lost counter
 lost_total{reason="full"} 4
+lost_created{reason="full"} 1767225600.5
 # HELP level Level.
 # TYPE level gauge
 level -2.5
+# HELP target What this is of.
+# TYPE target info
+target_info{service_name="probed"} 1
+# HELP waited Waits.
+# TYPE waited summary
+waited{quantile="0.5"} 2.0
+waited_sum 6.5
+waited_count 3
+waited_created 1767225600.5
 # EOF
 "#;
 
@@ -207,6 +227,10 @@ level -2.5
     seconds_served_bucket{le=0.5,status=200} 2
     seconds_served_count{status=200} 3
     seconds_served_sum{status=200} 1.5
+    target_info{service_name=probed} 1
+    waited{quantile=0.5} 2
+    waited_count{} 3
+    waited_sum{} 6.5
     ");
     }
 
@@ -215,7 +239,14 @@ level -2.5
         let prometheus = OPENMETRICS.replace("# TYPE lost counter", "# TYPE lost_total counter");
         let prometheus = prometheus
             .replace("# HELP lost ", "# HELP lost_total ")
+            .replace("# TYPE target info", "# TYPE target_info gauge")
+            .replace("# HELP target ", "# HELP target_info ")
             .replace("# EOF\n", "");
+        let prometheus: String = prometheus
+            .lines()
+            .filter(|line| !line.contains("_created"))
+            .flat_map(|line| [line, "\n"])
+            .collect();
         assert_eq!(lines(&prometheus), lines(OPENMETRICS));
     }
 
