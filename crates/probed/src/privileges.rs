@@ -2,12 +2,12 @@
 //!
 //! | capability | needed for | kept after attach |
 //! |---|---|---|
-//! | `CAP_BPF` | creating maps, loading programs | where the kernel wants it for map reads (before 5.19 with `kernel.unprivileged_bpf_disabled`), or to attach to programs of containers that are started later |
-//! | `CAP_PERFMON` | tracepoints, kprobes and uprobes; reading the kernel's structures, such as receive stamps; loading without the costlier code for unprivileged programs | to attach to programs of containers that are started later |
+//! | `CAP_BPF` | creating maps, loading programs | where the kernel wants it for map reads (before 5.19 with `kernel.unprivileged_bpf_disabled`) |
+//! | `CAP_PERFMON` | tracepoints, kprobes and uprobes; reading the kernel's structures, such as receive stamps; loading without the costlier code for unprivileged programs | no |
 //! | `CAP_NET_ADMIN` | hanging an XDP program on an interface | no |
 //! | `CAP_NET_RAW` | the packet socket | no |
 //! | `CAP_SYS_PTRACE`, `CAP_DAC_READ_SEARCH` | finding the programs of other users' processes | for selectors that name a program |
-//! | `CAP_SYS_ADMIN` | turning program statistics on; all of the above before 5.8 | no |
+//! | `CAP_SYS_ADMIN` | turning program statistics on; uprobes; all of the above before 5.8 | to put uprobes into programs of containers that are started later: for `CallsProbe` of a program with a selector |
 //! | `CAP_SYS_RESOURCE` | raising `RLIMIT_MEMLOCK` before 5.11 | no |
 
 use caps::{CapSet, Capability, CapsHashSet};
@@ -17,7 +17,8 @@ use crate::service::Needs;
 fn kept_for(needs: Needs) -> CapsHashSet {
     let mut kept = CapsHashSet::new();
     if needs.attach {
-        kept.extend([Capability::CAP_BPF, Capability::CAP_PERFMON]);
+        // perf_uprobe_event_init asks for it, where kprobes make do with CAP_PERFMON; it implies the other two.
+        kept.insert(Capability::CAP_SYS_ADMIN);
     }
     if needs.look_into_processes {
         kept.extend([Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH]);
