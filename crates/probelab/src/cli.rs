@@ -1,9 +1,13 @@
 //! What can be asked for.
 
+mod matrix;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use wire::{Lane, Loader};
+
+pub use matrix::{Format, MatrixRun, ReportOf, Reports, Shard, SupportOf};
 
 /// Boots unmodified, pinned kernels, runs real workloads beside real eBPF probes, and says whether each probe
 /// is correct and what it costs. Every run can be repeated byte for byte, without KVM.
@@ -43,6 +47,12 @@ pub struct Common {
 pub enum Command {
     /// Run scenarios on kernels and judge them
     Run(Run),
+    /// Run a whole matrix: resumable, shardable, with lists of what is not run and of what may fail
+    Matrix(MatrixRun),
+    /// Judge and report stored records, without a run
+    Report(ReportOf),
+    /// Make the support table of the documents from stored records
+    Support(SupportOf),
     /// List scenarios
     List {
         /// As JSON
@@ -122,6 +132,8 @@ pub struct Run {
     /// Folder for the records (default: in the cache)
     #[arg(long, value_name = "FOLDER")]
     pub records: Option<PathBuf>,
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 /// On what scenarios run, and how that is said.
@@ -144,9 +156,13 @@ pub struct Matrix {
 impl Matrix {
     /// Runs at once: what was asked for, else one per processor.
     pub fn jobs(&self) -> usize {
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.jobs.unwrap_or_else(processors).max(1)
+        jobs(self.jobs)
     }
+}
+
+fn jobs(asked: Option<usize>) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.unwrap_or_else(processors).max(1)
 }
 
 /// Which loaders are meant.

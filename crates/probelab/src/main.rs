@@ -14,12 +14,16 @@ mod cli;
 mod command;
 mod exit;
 mod files;
+mod lists;
 mod mutants;
 mod open;
 mod oracle_tools;
 mod out;
 mod pairs;
+mod plan;
+mod render;
 mod show;
+mod stored;
 
 use std::process::ExitCode;
 

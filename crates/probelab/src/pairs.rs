@@ -66,6 +66,7 @@ mod tests {
         Done {
             scenario: scenario.into(),
             kernel: "6.12".into(),
+            probes: Vec::new(),
             loader,
             record: Some(record),
             judgement: Judgement {
@@ -73,6 +74,7 @@ mod tests {
                 ..Judgement::infra("")
             },
             replay: None,
+            was_stored: false,
         }
     }
 

@@ -21,6 +21,7 @@ mod lab;
 mod loaders;
 mod oracle;
 mod series;
+mod splat;
 mod text;
 mod within;
 

@@ -130,7 +130,7 @@ impl Lab {
     }
 
     /// A digest over everything that a deterministic run is a function of.
-    fn inputs_digest(&self, kernel: &Kernel, request: &Request) -> Result<String> {
+    pub fn inputs_digest(&self, kernel: &Kernel, request: &Request) -> Result<String> {
         let image = image::digest(&self.rootfs, &self.guest, kernel)?;
         let blobs = |blobs: &[Vec<u8>]| digest_hex(&blobs.iter().map(Vec::as_slice).collect::<Vec<_>>());
         // Both types hold only strings, numbers and maps of them.

@@ -5,11 +5,14 @@ mod cache;
 mod doctor;
 mod kernels;
 mod list;
+mod matrix;
 mod mutants;
 mod replay;
+mod report;
 mod rootfs;
 mod run;
 mod shell;
+mod support;
 
 use clap::CommandFactory;
 use miette::Result;
@@ -33,6 +36,9 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
     let context = Context::open(&cli.common, cancel)?;
     match cli.command {
         Command::Run(arguments) => run::run(&context, &arguments).await,
+        Command::Matrix(arguments) => matrix::run(&context, &arguments).await,
+        Command::Report(arguments) => report::run(&context, &arguments).await,
+        Command::Support(arguments) => support::run(&context, &arguments).await,
         Command::List { json } => list::run(&context, json),
         Command::Mutants(arguments) => mutants::run(&context, &arguments).await,
         Command::Doctor { recheck, json } => doctor::run(&context, recheck, json).await,

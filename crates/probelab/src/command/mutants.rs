@@ -5,7 +5,7 @@ use report::{Mutant, mutants_text, mutants_to_json};
 use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, fetch_all, records_folder, run_all},
+    cells::{Done, Setup, Take, fetch_all, records_folder, run_all},
     cli::Matrix,
     exit::Exit,
     files::Loaded,
@@ -33,6 +33,8 @@ pub async fn run(context: &Context, arguments: &Matrix) -> Result<Exit> {
         lane: Lane::Virtual,
         jobs: arguments.jobs(),
         records: records_folder(context, None)?,
+        chosen: None,
+        take: Take::Nothing,
     };
     let done = run_all(context, &setup, &scenarios).await?;
     let mutants: Vec<Mutant<'_>> = found

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use miette::{Result, miette};
 use wire::Record;
 
 use crate::{
     build::Builder,
-    cells::{Input, host_kernel, request},
+    cells::{Input, host_kernel, read_record, request},
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
     out::out,
@@ -16,12 +16,7 @@ use crate::{
 
 /// Runs the command.
 pub async fn run(context: &Context, path: &Path) -> Result<Exit> {
-    let text = std::fs::read_to_string(path)
-        .into_diagnostic()
-        .wrap_err_with(|| path.display().to_string())?;
-    let old: Record = serde_json::from_str(&text)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("{} is not a record of this version", path.display()))?;
+    let old = read_record(path)?;
     if !old.lane.is_deterministic() {
         return Err(miette!(
             "this record is of the {} lane, whose runs are not repeatable",

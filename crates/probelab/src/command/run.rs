@@ -1,19 +1,19 @@
 //! `probelab run`: scenarios × kernels × loaders, in parallel, judged and reported.
 
-use miette::{IntoDiagnostic, Result};
-use report::{Cell, details, matrix, to_json};
-use scenario::exit_code;
+use miette::Result;
 use vm::kernels::Source;
 use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, fetch_all, host_kernel, records_folder, run_all},
+    cells::{Setup, Take, fetch_all, host_kernel, records_folder, run_all},
     cli::Run,
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
-    out::text,
-    show::style,
+    render::{exit, print, write_all},
 };
+
+/// What a picture of the report shows above it.
+const COMMAND: &str = "probelab run";
 
 /// Runs the command.
 pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
@@ -39,25 +39,11 @@ pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
         lane: arguments.lane,
         jobs: arguments.matrix.jobs(),
         records: records_folder(context, arguments.records.as_deref())?,
+        chosen: None,
+        take: Take::Nothing,
     };
     let done = run_all(context, &setup, &scenarios).await?;
     print(&done, arguments.matrix.json)?;
-    Ok(Exit::from_code(
-        exit_code(done.iter().map(|done| &done.judgement)) as u8,
-    ))
-}
-
-fn print(done: &[Done], json: bool) -> Result<()> {
-    let cells: Vec<Cell<'_>> = done.iter().map(Done::cell).collect();
-    if json {
-        return text(&to_json(&cells).into_diagnostic()?);
-    }
-    let style = style();
-    let one_scenario = done.windows(2).all(|pair| pair[0].scenario == pair[1].scenario);
-    let shown = if one_scenario {
-        details(&cells, style)
-    } else {
-        matrix(&cells, style)
-    };
-    text(&shown)
+    write_all(&done, &arguments.reports, COMMAND)?;
+    Ok(exit(&done))
 }

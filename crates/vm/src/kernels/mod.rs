@@ -11,5 +11,5 @@ pub use config::{Series, Wanted};
 pub use fetch::{fetch, update};
 pub use lock_file::{Archive, LockFile, Pin};
 pub use own::{VARIABLE, from_folder, own_kernel};
-pub use select::{Source, available, select};
+pub use select::{Source, available, matches, select};
 pub use store::{Kernel, verify};

@@ -80,7 +80,7 @@ pub fn select(sources: &[Source], patterns: &[String]) -> Result<Vec<Source>> {
 }
 
 /// Whether `text` fits a pattern in which `*` stands for anything.
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
