@@ -142,6 +142,13 @@ pub struct Matrix {
     /// Kernels: `all`, a series (6.12), a version, or a pattern ('6.*'); may be given more than once
     #[arg(long, short, default_value = "6.12")]
     pub kernel: Vec<String>,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How runs are made and told.
+#[derive(Debug, Args)]
+pub struct How {
     /// Library that loads the probes; with `both`, each scenario with a probe runs twice, and the two must agree
     #[arg(long, value_name = "NAME", default_value = "aya")]
     pub loader: Loaders,
@@ -153,16 +160,12 @@ pub struct Matrix {
     pub json: bool,
 }
 
-impl Matrix {
+impl How {
     /// Runs at once: what was asked for, else one per processor.
     pub fn jobs(&self) -> usize {
-        jobs(self.jobs)
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.unwrap_or_else(processors).max(1)
     }
-}
-
-fn jobs(asked: Option<usize>) -> usize {
-    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-    asked.unwrap_or_else(processors).max(1)
 }
 
 /// Which loaders are meant.

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use miette::{IntoDiagnostic, Result, WrapErr};
-use report::{
-    Cell, Style, details, matrix, to_html, to_json, to_junit, to_ktap, to_markdown, to_ndjson, to_svg,
-};
+use report::{Cell, Style, for_people, to_html, to_json, to_junit, to_ktap, to_markdown, to_ndjson, to_svg};
 use scenario::exit_code;
 
 use crate::{
@@ -65,14 +63,4 @@ fn rendered(done: &[Done], format: Format, command: &str) -> Result<String> {
         Format::Html => to_html(&cells).into_diagnostic()?,
         Format::Svg => to_svg(&cells, command),
     })
-}
-
-/// One scenario is shown with its figures, several as a matrix.
-fn for_people(cells: &[Cell<'_>], style: Style) -> String {
-    let one_scenario = cells.windows(2).all(|pair| pair[0].scenario == pair[1].scenario);
-    if one_scenario {
-        details(cells, style)
-    } else {
-        matrix(cells, style)
-    }
 }

@@ -37,7 +37,7 @@ pub use markdown::to_markdown;
 pub use mutants::{Mutant, mutants_exit_code, mutants_text, mutants_to_json};
 pub use picture::to_svg;
 pub use support::{KernelOf, Standing, Support, SupportRow};
-pub use terminal::{Style, details, matrix};
+pub use terminal::{Style, details, for_people, matrix};
 
 /// One run of a scenario on a kernel: a cell of the matrix.
 #[derive(Debug, Clone, Copy)]

@@ -1,10 +1,6 @@
 //! The terminal's text as an SVG picture, for documents: words in their colours, light and dark by the reader's wish.
 
-use crate::{
-    Cell, Style,
-    paint::COLOURS,
-    terminal::{details, matrix},
-};
+use crate::{Cell, Style, paint::COLOURS, terminal::for_people};
 
 /// Size of a character of the picture's font.
 const CHARACTER_WIDTH: f64 = 8.4;
@@ -15,12 +11,7 @@ const MARGIN: usize = 16;
 
 /// What `probelab` prints of these runs after the command line `command`, as an SVG picture.
 pub fn to_svg(cells: &[Cell<'_>], command: &str) -> String {
-    let one_scenario = cells.windows(2).all(|pair| pair[0].scenario == pair[1].scenario);
-    let text = match one_scenario {
-        true => details(cells, Style::Plain),
-        false => matrix(cells, Style::Plain),
-    };
-    picture(&format!("$ {command}\n{text}"))
+    picture(&format!("$ {command}\n{}", for_people(cells, Style::Plain)))
 }
 
 fn picture(text: &str) -> String {

@@ -20,6 +20,15 @@ pub enum Style {
     Coloured,
 }
 
+/// What people read of these runs: one scenario with its figures, several as a matrix.
+pub fn for_people(cells: &[Cell<'_>], style: Style) -> String {
+    let one_scenario = cells.windows(2).all(|pair| pair[0].scenario == pair[1].scenario);
+    match one_scenario {
+        true => details(cells, style),
+        false => matrix(cells, style),
+    }
+}
+
 /// All runs: a row per scenario, a column per kernel, in the order in which they first appear; where runs had
 /// different loaders, a row per loader. Below it, everything that is not a pass. A cell that was not run is a
 /// dash.

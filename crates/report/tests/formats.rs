@@ -4,12 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
-#[path = "common/ktap.rs"]
-mod ktap;
 
 use std::{path::Path, process::Command};
 
-use common::{Runs, failed, passed};
+use common::{Runs, failed, ktap, passed};
 use report::{Cell, Published, schema, to_json, to_junit, to_ktap, to_markdown, to_ndjson, to_svg};
 use scenario::Judgement;
 use serde_json::Value;

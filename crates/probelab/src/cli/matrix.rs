@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use clap::{Args, ValueEnum};
 use report::Published;
 
-use super::Loaders;
+use super::How;
 
 /// `probelab matrix`.
 #[derive(Debug, Args)]
@@ -16,15 +16,8 @@ pub struct MatrixRun {
     /// Kernels: `all`, a series (6.12), a version, or a pattern ('6.*'); may be given more than once
     #[arg(long, short, default_value = "all")]
     pub kernel: Vec<String>,
-    /// Library that loads the probes; with `both`, each scenario with a probe runs twice, and the two must agree
-    #[arg(long, value_name = "NAME", default_value = "aya")]
-    pub loader: Loaders,
-    /// Runs at once (default: one per processor)
-    #[arg(long, short)]
-    pub jobs: Option<usize>,
-    /// Print the report, or the list, as JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub how: How,
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -49,13 +42,6 @@ pub struct MatrixRun {
     pub allow: Allow,
     #[command(flatten)]
     pub reports: Reports,
-}
-
-impl MatrixRun {
-    /// Runs at once: what was asked for, else one per processor.
-    pub fn jobs(&self) -> usize {
-        super::jobs(self.jobs)
-    }
 }
 
 /// What may fail.

@@ -32,7 +32,7 @@ pub async fn run(context: &Context, arguments: &MatrixRun) -> Result<Exit> {
     let deny = List::open(context, "DENYLIST", arguments.denylist.as_deref())?;
     let allow = List::open(context, "ALLOWLIST", arguments.allow.allowlist.as_deref())?;
 
-    let mut units = plan(&scenarios, &sources, &arguments.loader.loaders());
+    let mut units = plan(&scenarios, &sources, &arguments.how.loader.loaders());
     // Parts are of what runs: a denied cell is nobody's work.
     let reason = |unit: &Unit| deny.reason(&unit.scenario, &unit.series);
     let denied: Vec<Unit> = units
@@ -45,7 +45,7 @@ pub async fn run(context: &Context, arguments: &MatrixRun) -> Result<Exit> {
         units = part(units, shard);
     }
     if arguments.list {
-        return list(&units, arguments.json);
+        return list(&units, arguments.how.json);
     }
 
     let mut done = run_units(context, arguments, &scenarios, &sources, &units).await?;
@@ -63,7 +63,7 @@ pub async fn run(context: &Context, arguments: &MatrixRun) -> Result<Exit> {
     let kernels: Vec<&str> = sources.iter().map(Source::series).collect();
     done.sort_by_cached_key(|done| place(done, &kernels, &scenarios));
     allow.allow(&mut done);
-    print(&done, arguments.json)?;
+    print(&done, arguments.how.json)?;
     write_all(&done, &arguments.reports, COMMAND)?;
     Ok(exit(&done))
 }
@@ -112,10 +112,10 @@ async fn run_units(
         lab,
         kernels,
         probed: context.project.program("probed", PROBED_VARIABLE).ok(),
-        loaders: arguments.loader.loaders(),
+        loaders: arguments.how.loader.loaders(),
         seed: arguments.seed,
         lane: Lane::Virtual,
-        jobs: arguments.jobs(),
+        jobs: arguments.how.jobs(),
         records: records_folder(context, arguments.records.as_deref())?,
         chosen: Some(chosen),
         take: if arguments.rerun_failed {
@@ -192,10 +192,6 @@ struct ListedCell<'a> {
 
 /// Prints what would run.
 fn list(units: &[Unit], json: bool) -> Result<Exit> {
-    let cell = |unit: &'_ Unit, loader: Option<Loader>| -> String {
-        let loader = loader.map_or(String::new(), |loader| format!(" ({loader})"));
-        format!("{:6} {}{loader}", unit.series, unit.scenario)
-    };
     if json {
         out::json(&Listed {
             kernels: units.iter().map(|unit| unit.series.as_str()).collect(),
@@ -215,7 +211,8 @@ fn list(units: &[Unit], json: bool) -> Result<Exit> {
     }
     for unit in units {
         for loader in &unit.loaders {
-            out!("{}", cell(unit, *loader));
+            let loader = loader.map_or(String::new(), |loader| format!(" ({loader})"));
+            out!("{:6} {}{loader}", unit.series, unit.scenario);
         }
     }
     Ok(Exit::Passed)

@@ -28,10 +28,10 @@ pub async fn run(context: &Context, arguments: &Matrix) -> Result<Exit> {
         lab: context.lab(Lane::Virtual).await?,
         kernels,
         probed: context.project.program("probed", PROBED_VARIABLE).ok(),
-        loaders: arguments.loader.loaders(),
+        loaders: arguments.how.loader.loaders(),
         seed: 1,
         lane: Lane::Virtual,
-        jobs: arguments.jobs(),
+        jobs: arguments.how.jobs(),
         records: records_folder(context, None)?,
         chosen: None,
         take: Take::Nothing,
@@ -46,7 +46,7 @@ pub async fn run(context: &Context, arguments: &Matrix) -> Result<Exit> {
             cells: cells(name, &scenarios, &done),
         })
         .collect();
-    if arguments.json {
+    if arguments.how.json {
         text(&mutants_to_json(&mutants).into_diagnostic()?)?;
     } else {
         text(&mutants_text(&mutants, style()))?;

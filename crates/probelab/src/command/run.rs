@@ -34,16 +34,16 @@ pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
         lab,
         kernels,
         probed: context.project.program("probed", PROBED_VARIABLE).ok(),
-        loaders: arguments.matrix.loader.loaders(),
+        loaders: arguments.matrix.how.loader.loaders(),
         seed: arguments.seed,
         lane: arguments.lane,
-        jobs: arguments.matrix.jobs(),
+        jobs: arguments.matrix.how.jobs(),
         records: records_folder(context, arguments.records.as_deref())?,
         chosen: None,
         take: Take::Nothing,
     };
     let done = run_all(context, &setup, &scenarios).await?;
-    print(&done, arguments.matrix.json)?;
+    print(&done, arguments.matrix.how.json)?;
     write_all(&done, &arguments.reports, COMMAND)?;
     Ok(exit(&done))
 }

@@ -7,6 +7,7 @@ mod checkpoints;
 mod common;
 mod lanes;
 mod loads;
+mod matrix;
 mod processes;
 mod records;
 

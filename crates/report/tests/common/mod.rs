@@ -6,6 +6,9 @@
     reason = "each test file uses a part of it; a test may panic"
 )]
 
+pub mod ktap;
+pub mod wide;
+
 use std::collections::BTreeMap;
 
 use report::Cell;
