@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    common::{Said, assert_words, probelab, said},
+    common::{SCENARIO, Said, assert_words, probelab, said, scenario},
     lab,
 };
 use serde_json::Value;
@@ -75,4 +75,33 @@ fn a_denied_cell_is_skipped_and_said() {
             .trim(),
         "6.12   canary"
     );
+}
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn a_warning_of_the_kernel_reaches_the_console_and_fails_the_run() {
+    let run = |message: &str| {
+        let load = format!("command = [\"sh\", \"-c\", \"echo '{message}' > /dev/kmsg; echo a 1\"]");
+        let text = SCENARIO.replace("command = [\"echo\", \"a 1\"]", &load);
+        assert_ne!(text, SCENARIO, "the test replaces nothing");
+        let folder = scenario(&[("scenario.toml", &text)]);
+        said(&mut lab(&format!(
+            "run {} --kernel 6.12",
+            folder.path().display()
+        )))
+    };
+    let warned = run("<4>WARNING: CPU: 0 PID: 1 at kernel/x.c:1 y+0x1/0x2");
+    assert_eq!(warned.code, 1, "{warned:?}");
+    assert_words(
+        &warned.out,
+        &[
+            "the kernel complained: [",
+            "WARNING: CPU: 0 PID: 1 at kernel/x.c:1",
+        ],
+    );
+    // The same words as mere talk, and another warning.
+    for message in ["<4>x: a WARNING: in passing", "<4>x: unusual"] {
+        let said = run(message);
+        assert_eq!(said.code, 0, "{message}: {said:?}");
+    }
 }
