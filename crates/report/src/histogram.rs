@@ -100,9 +100,10 @@ impl Histogram {
         let to = shown
             .last()
             .map_or(String::new(), |(bound, _)| self.bound(*bound));
+        let foot = HEIGHT - 3.0;
         format!(
             "<svg class=h viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=img><title>most in a bucket: {most}</title><path d=\"{path}\"/>\
-             <text y={HEIGHT}>{from}</text><text x={WIDTH} y={HEIGHT} text-anchor=end>{to}</text></svg>"
+             <text y={foot}>{from}</text><text x={WIDTH} y={foot} text-anchor=end>{to}</text></svg>"
         )
     }
 

@@ -24,7 +24,7 @@ const OF_THE_PROBE: [&str; 4] = [
 ];
 
 #[derive(Template)]
-#[template(path = "page.html", whitespace = "suppress")]
+#[template(path = "page.html", whitespace = "minimize")]
 struct Page<'a> {
     style: &'static str,
     script: &'static str,
