@@ -3,7 +3,10 @@
 //! aya reads an object and creates its maps at once, and then verifies program by program: what fails at first fails
 //! for all of them.
 
-use std::{error::Error, os::fd::{AsFd, BorrowedFd}};
+use std::{
+    error::Error,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
@@ -63,14 +66,14 @@ impl Prepared {
         finding.whole = finding
             .programs
             .iter()
-            .filter(|program| !program.section.starts_with('?'))
+            .filter(|program| !program.is_optional())
             .find_map(|program| program.load.trouble())
             .map_or(Step::Done, |trouble| Step::Failed(trouble.clone()));
         Some(Box::new(AyaObject { ebpf }))
     }
 
     fn verify(&self, ebpf: &mut Ebpf, finding: &mut ProgramFinding) -> Step {
-        let section = finding.section.trim_start_matches('?').to_owned();
+        let section = finding.place().to_owned();
         if let (Place::NeedsTarget(what), true) = (place::of(&section), names_a_type(&section)) {
             return needs_target(what);
         }
@@ -80,7 +83,10 @@ impl Prepared {
         let (_, target) = section.split_once('/').unwrap_or(("", &section));
         match load_program(program, target, self.types.as_ref()) {
             Ok(()) => Step::Done,
-            Err(ProgramError::LoadError { io_error, verifier_log }) => {
+            Err(ProgramError::LoadError {
+                io_error,
+                verifier_log,
+            }) => {
                 let log = verifier_log.to_string();
                 finding.verifier = verifier::counts(&log);
                 finding.log = verifier::last_lines(&log);
@@ -114,7 +120,9 @@ fn chain(error: &dyn Error) -> String {
 fn load_program(program: &mut Program, target: &str, types: Option<&Btf>) -> Result<(), ProgramError> {
     let types = || {
         types.ok_or_else(|| {
-            ProgramError::IOError(std::io::Error::other("no type information in /sys/kernel/btf/vmlinux"))
+            ProgramError::IOError(std::io::Error::other(
+                "no type information in /sys/kernel/btf/vmlinux",
+            ))
         })
     };
     match program {
@@ -205,7 +213,9 @@ fn attach(program: &mut Program, place: Place<'_>, props: &Props) -> Result<(), 
             drop(program.attach(INTERFACE, point)?);
         }
         Program::CgroupSkb(program) => {
-            let point = program.expected_attach_type().unwrap_or(CgroupSkbAttachType::Egress);
+            let point = program
+                .expected_attach_type()
+                .unwrap_or(CgroupSkbAttachType::Egress);
             drop(program.attach(group, point, mode)?);
         }
         Program::CgroupSock(program) => drop(program.attach(group, mode)?),

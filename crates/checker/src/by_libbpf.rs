@@ -35,11 +35,17 @@ const EVERYTHING_BYTES: usize = 1 << 20;
 /// Loads an object and writes down what happened. Nothing is returned when nothing of it could be loaded.
 pub fn load(bytes: &[u8], stem: &str, finding: &mut ObjectFinding) -> Option<Box<dyn Loaded>> {
     let mut refused = BTreeMap::new();
-    let whole = Attempt::new(bytes, stem, &|_, by_default| by_default, &refused, STATISTICS, finding);
+    let whole = Attempt::new(
+        bytes,
+        stem,
+        &|_, by_default| by_default,
+        &refused,
+        STATISTICS,
+        finding,
+    );
     finding.whole = whole.step(&refused, None);
-    let has_optional = finding.programs.iter().any(|program| program.section.starts_with('?'));
-    if let (Ok(object), false) = (&whole.result, has_optional) {
-        let _: &Object = object;
+    let has_optional = finding.programs.iter().any(ProgramFinding::is_optional);
+    if whole.result.is_ok() && !has_optional {
         for program in &mut finding.programs {
             accept(program, &whole);
         }
@@ -61,8 +67,15 @@ pub fn load(bytes: &[u8], stem: &str, finding: &mut ObjectFinding) -> Option<Box
     let wanted = |name: &str, _| accepted.iter().any(|accepted| accepted == name);
     let together = Attempt::new(bytes, stem, &wanted, &refused, STATISTICS, finding);
     if let Err(words) = &together.result {
-        let words = format!("its programs load one by one and not together: {}", reason::one_line(words));
-        for program in finding.programs.iter_mut().filter(|program| program.load.is_done()) {
+        let words = format!(
+            "its programs load one by one and not together: {}",
+            reason::one_line(words)
+        );
+        for program in finding
+            .programs
+            .iter_mut()
+            .filter(|program| program.load.is_done())
+        {
             program.attach = Step::not_tried(Reason::LoadRefused, words.clone());
         }
     }
@@ -78,7 +91,7 @@ fn alone(
     refused: &mut BTreeMap<String, Trouble>,
 ) {
     let name = finding.programs[index].program.clone();
-    let section = finding.programs[index].section.trim_start_matches('?').to_owned();
+    let section = finding.programs[index].place().to_owned();
     if let (Place::NeedsTarget(what), true) = (place::of(&section), names_a_type(&section)) {
         finding.programs[index].load = needs_target(what);
         return;
@@ -98,7 +111,10 @@ fn alone(
     }
     let step = attempt.step(refused, program_type);
     let mut log = attempt.log(&name);
-    if step.trouble().is_some_and(|trouble| trouble.reason == Reason::VerifierRejection) {
+    if step
+        .trouble()
+        .is_some_and(|trouble| trouble.reason == Reason::VerifierRejection)
+    {
         let told = Attempt::new(bytes, stem, &only, refused, EVERYTHING, finding).log(&name);
         // A course that did not fit ends anywhere.
         if verifier::verdict_line(&told) == verifier::verdict_line(&log) {
@@ -184,7 +200,11 @@ impl Attempt {
         for mut program in open.progs_mut() {
             let name = program.name().to_string_lossy().into_owned();
             self.program_types.insert(name.clone(), program.prog_type());
-            if let Some(finding) = finding.programs.iter_mut().find(|finding| finding.program == name) {
+            if let Some(finding) = finding
+                .programs
+                .iter_mut()
+                .find(|finding| finding.program == name)
+            {
                 finding.program_type = type_name(program.prog_type());
                 finding.size_instructions = program.insn_cnt() as u64;
             }
@@ -239,7 +259,9 @@ impl Attempt {
         }
         if reason == Reason::LoadRefused
             && let Some(program_type) = program_type
-            && program_type.is_supported().is_ok_and(|is_supported| !is_supported)
+            && program_type
+                .is_supported()
+                .is_ok_and(|is_supported| !is_supported)
         {
             reason = Reason::UnsupportedProgramType;
             said = format!("this kernel has no programs of type {}", type_name(program_type));
@@ -254,10 +276,11 @@ impl Attempt {
         if refused.contains_key(map) {
             return None;
         }
+        // A type that libbpf does not know either gives an error here.
         let is_unknown = self
             .map_types
             .get(map)
-            .is_some_and(|map_type| map_type.is_supported().is_ok_and(|is_supported| !is_supported));
+            .is_some_and(|map_type| !map_type.is_supported().unwrap_or(false));
         let reason = match is_unknown {
             true => Reason::UnsupportedMapType,
             false => Reason::MapCreation,
@@ -310,7 +333,9 @@ impl Loaded for LibbpfObject {
     }
 
     fn attach(&mut self, name: &str, place: Place<'_>, props: &Props) -> Result<Hold, String> {
-        let program = self.find(name).ok_or_else(|| format!("libbpf does not know {name}"))?;
+        let program = self
+            .find(name)
+            .ok_or_else(|| format!("libbpf does not know {name}"))?;
         let interface = i32::try_from(props.interface_index).map_err(|error| error.to_string())?;
         let link = match place {
             Place::Xdp => told(|| program.attach_xdp(interface))?,

@@ -6,7 +6,8 @@ use wire::Loader;
 use crate::examine::{Bench, Calibration};
 
 /// The object of `bpf/calibrate.bpf.c`.
-pub static OBJECT: &[u8] = probe::loader::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/calibrate.bpf.o"));
+pub static OBJECT: &[u8] =
+    probe::loader::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/calibrate.bpf.o"));
 
 /// Runs the empty programs and says what a run of each costs; those that do not run here are left out.
 pub fn calibrate(bench: &mut Bench) -> Result<Calibration> {

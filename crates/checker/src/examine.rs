@@ -83,7 +83,9 @@ impl Bench {
         note: &mut dyn FnMut(&ObjectFinding),
     ) -> Result<()> {
         let ready: Vec<usize> = (0..finding.programs.len())
-            .filter(|index| finding.programs[*index].load.is_done() && finding.programs[*index].attach == Step::Pending)
+            .filter(|index| {
+                finding.programs[*index].load.is_done() && finding.programs[*index].attach == Step::Pending
+            })
             .collect();
         if ready.is_empty() {
             return Ok(());
@@ -109,10 +111,10 @@ impl Bench {
                 program.runs = runs.runs;
                 program.run_cost = runs.run_cost;
                 program.fire = match runs.runs {
-                    0 => did_not_fire(&program.section),
+                    0 => did_not_fire(program.place()),
                     _ => Step::Done,
                 };
-                let kind = place::calibrated_as(program.section.trim_start_matches('?'));
+                let kind = place::calibrated_as(program.place());
                 program.empty_run_cost = self.calibration.get(kind).copied();
             }
             note(finding);
@@ -134,9 +136,7 @@ pub fn blank(file_name: &str, loader: Loader) -> ObjectFinding {
 
 /// Which programs are hung together.
 fn plays(programs: &[ProgramFinding], ready: &[usize]) -> Vec<Vec<usize>> {
-    let is_xdp = |index: &usize| {
-        place::of(programs[*index].section.trim_start_matches('?')) == Place::Xdp
-    };
+    let is_xdp = |index: &usize| place::of(programs[*index].place()) == Place::Xdp;
     let (xdp, mut together): (Vec<usize>, Vec<usize>) = ready.iter().partition(|index| is_xdp(index));
     let mut xdp = xdp.into_iter();
     together.extend(xdp.next());
@@ -148,7 +148,11 @@ fn plays(programs: &[ProgramFinding], ready: &[usize]) -> Vec<Vec<usize>> {
 /// libbpf names an object's hidden maps after it, and takes a dot for an end.
 fn stem(file_name: &str) -> String {
     let stem = file_name.split('.').next().unwrap_or_default();
-    if stem.is_empty() { "object".to_owned() } else { stem.to_owned() }
+    if stem.is_empty() {
+        "object".to_owned()
+    } else {
+        stem.to_owned()
+    }
 }
 
 fn describe(loaded: &dyn Loaded, finding: &mut ObjectFinding) {
@@ -168,7 +172,7 @@ fn describe(loaded: &dyn Loaded, finding: &mut ObjectFinding) {
 }
 
 fn did_not_fire(section: &str) -> Step {
-    let lsm = section.trim_start_matches('?').starts_with("lsm");
+    let lsm = section.starts_with("lsm");
     let active = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
     if lsm && !active.split(',').any(|name| name.trim() == "bpf") {
         let words = format!("the kernel's security modules are: {}", active.trim());
@@ -229,14 +233,24 @@ mod tests {
     #[test]
     fn one_xdp_program_at_a_time() {
         let programs = ["xdp", "kprobe/a", "xdp", "tc", "?xdp"].map(program);
-        assert_eq!(plays(&programs, &[0, 1, 2, 3, 4]), [vec![1, 3, 0], vec![2], vec![4]]);
+        assert_eq!(
+            plays(&programs, &[0, 1, 2, 3, 4]),
+            [vec![1, 3, 0], vec![2], vec![4]]
+        );
         assert_eq!(plays(&programs, &[1]), [vec![1]]);
     }
 
     #[test]
     fn numbers_of_an_fdinfo_are_found_by_name() {
         let text = "pos:\t0\nmap_type:\t2\nmax_entries:\t16\nmemlock:\t4096\nmap_id:\t7\n";
-        assert_eq!((field(text, "memlock"), field(text, "map_id"), field(text, "frozen")), (4096, 7, 0));
+        assert_eq!(
+            (
+                field(text, "memlock"),
+                field(text, "map_id"),
+                field(text, "frozen")
+            ),
+            (4096, 7, 0)
+        );
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct Hung {
 
 /// Hangs a loaded program where its section says, and writes down how that went.
 pub fn hang(loaded: &mut dyn Loaded, finding: &mut ProgramFinding, props: &Props) -> Option<Hung> {
-    let section = finding.section.trim_start_matches('?').to_owned();
+    let section = finding.place().to_owned();
     let place = place::of(&section);
     let hung = match place {
         Place::NeedsTarget(what) => {
@@ -45,12 +45,10 @@ pub fn hang(loaded: &mut dyn Loaded, finding: &mut ProgramFinding, props: &Props
         Place::Socket => with_descriptor(loaded, finding, on_a_socket),
         Place::Syscall => with_descriptor(loaded, finding, |fd| Ok(driven(Box::new(()), called(fd)))),
         Place::Iterator => iterated(loaded, finding, place, props),
-        _ => loaded
-            .attach(&finding.program, place, props)
-            .map(|hold| Hung {
-                _hold: hold,
-                driver: None,
-            }),
+        _ => loaded.attach(&finding.program, place, props).map(|hold| Hung {
+            _hold: hold,
+            driver: None,
+        }),
     };
     match hung {
         Ok(hung) => {
@@ -127,7 +125,9 @@ fn iterated(
         // SAFETY: the link is open as long as this closure.
         let reader = unsafe { libbpf_sys::bpf_iter_create(link.as_raw_fd()) };
         let mut text = Vec::new();
-        std::fs::File::from(owned(reader)?).read_to_end(&mut text).map(drop)
+        std::fs::File::from(owned(reader)?)
+            .read_to_end(&mut text)
+            .map(drop)
     };
     Ok(driven(hold, Box::new(read)))
 }

@@ -8,6 +8,7 @@
 //! ```text
 //! checker serve SOCKET                                      # before the checkpoint
 //! checker ask SOCKET OUT LOADER[,LOADER] OBJECT.bpf.o …     # after it; writes wire::Findings to OUT
+//! checker peers OUT                                         # the tools of the guest's own packages
 //! ```
 
 mod by_aya;
@@ -18,6 +19,7 @@ mod examine;
 mod hang;
 mod loaded;
 mod object_file;
+mod peers;
 mod place;
 mod props;
 mod reason;
@@ -53,6 +55,7 @@ fn run(arguments: &[&str]) -> Result<()> {
             };
             serve::ask(Path::new(socket), &request)
         }
+        ["peers", out] => peers::try_all(Path::new(out)),
         _ => bail!("this program runs in Probelab's virtual machines; see `probelab check`"),
     }
 }

@@ -17,18 +17,6 @@ pub struct Program {
     pub size_instructions: u64,
 }
 
-impl Program {
-    /// Whether the object's author leaves it out unless told otherwise (`SEC("?…")`).
-    pub fn is_optional(&self) -> bool {
-        self.section.starts_with('?')
-    }
-
-    /// The section without the mark of an optional program.
-    pub fn place(&self) -> &str {
-        self.section.trim_start_matches('?')
-    }
-}
-
 /// The programs of an object, in the order of its symbols: every global function outside `.text`, which holds the
 /// functions that programs call.
 pub fn programs(bytes: &[u8]) -> Result<Vec<Program>> {

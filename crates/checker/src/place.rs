@@ -44,8 +44,8 @@ pub enum Place<'a> {
 pub fn of(section: &str) -> Place<'_> {
     let (kind, target) = section.split_once('/').unwrap_or((section, ""));
     match base(kind) {
-        "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "fentry" | "fexit" | "fmod_ret" | "fsession"
-        | "lsm" => named(target, "a function"),
+        "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall" | "fentry" | "fexit" | "fmod_ret"
+        | "fsession" | "lsm" => named(target, "a function"),
         "tracepoint" | "tp" | "raw_tracepoint" | "raw_tp" | "tp_btf" => named(target, "a tracepoint"),
         "uprobe" | "uretprobe" | "usdt" if target.contains(':') => Place::Uprobe { target },
         "uprobe" | "uretprobe" | "usdt" => Place::NeedsTarget("a program's file and a function in it"),
@@ -122,11 +122,26 @@ mod tests {
 
     #[test]
     fn sections_say_where_a_program_belongs() {
-        assert_eq!(of("kprobe/do_unlinkat"), Place::Named { target: "do_unlinkat" });
-        assert_eq!(of("tp/sched/sched_switch"), Place::Named { target: "sched/sched_switch" });
+        assert_eq!(
+            of("kprobe/do_unlinkat"),
+            Place::Named {
+                target: "do_unlinkat"
+            }
+        );
+        assert_eq!(
+            of("tp/sched/sched_switch"),
+            Place::Named {
+                target: "sched/sched_switch"
+            }
+        );
         assert_eq!(of("fentry.s/vfs_read"), Place::Named { target: "vfs_read" });
         assert_eq!(of("kprobe"), Place::NeedsTarget("a function"));
-        assert_eq!(of("uprobe//bin/sh:main"), Place::Uprobe { target: "/bin/sh:main" });
+        assert_eq!(
+            of("uprobe//bin/sh:main"),
+            Place::Uprobe {
+                target: "/bin/sh:main"
+            }
+        );
         assert!(matches!(of("uprobe/malloc"), Place::NeedsTarget(_)));
         assert_eq!(of("xdp.frags"), Place::Xdp);
         assert_eq!(of("xdp_drop"), Place::LoadOnly);
@@ -143,8 +158,12 @@ mod tests {
     fn every_calibration_names_a_program_that_exists() {
         let programs = crate::object_file::programs(crate::calibrate::OBJECT).unwrap();
         for program in &programs {
-            assert_eq!(calibrated_as(program.place()), program.name);
+            assert_eq!(calibrated_as(&program.section), program.name);
         }
-        assert!(programs.iter().any(|program| program.name == calibrated_as("unheard-of")));
+        assert!(
+            programs
+                .iter()
+                .any(|program| program.name == calibrated_as("unheard-of"))
+        );
     }
 }

@@ -44,7 +44,8 @@ impl Props {
     /// Collects them, and moves this process into the control group.
     pub fn collect() -> Result<Self> {
         let cgroup = format!("/sys/fs/cgroup/{CGROUP}");
-        std::fs::write(format!("{cgroup}/cgroup.procs"), "0").with_context(|| format!("entering {cgroup}"))?;
+        std::fs::write(format!("{cgroup}/cgroup.procs"), "0")
+            .with_context(|| format!("entering {cgroup}"))?;
         let namespace = File::open("/proc/self/ns/net").context("opening the network namespace")?;
         let (far_tcp, far_udp) = on_the_far_side(&namespace)?;
         far_tcp.set_nonblocking(true)?;
@@ -64,7 +65,10 @@ fn on_the_far_side(own: &File) -> Result<(TcpListener, UdpSocket)> {
     let path = format!("/run/netns/{NAMESPACE}");
     let far = File::open(&path).with_context(|| format!("opening {path}"))?;
     setns(&far, CloneFlags::CLONE_NEWNET).context("entering the far network namespace")?;
-    let servers = (TcpListener::bind((FAR_ADDRESS, 0)), UdpSocket::bind((FAR_ADDRESS, 0)));
+    let servers = (
+        TcpListener::bind((FAR_ADDRESS, 0)),
+        UdpSocket::bind((FAR_ADDRESS, 0)),
+    );
     setns(own, CloneFlags::CLONE_NEWNET).context("coming back from the far network namespace")?;
     Ok((servers.0?, servers.1?))
 }

@@ -12,7 +12,10 @@ const WORDS: &[(&str, Reason)] = &[
     ("no BTF parsed for object", Reason::MissingBtf),
     ("failed to find valid kernel BTF", Reason::MissingKernelBtf),
     ("Error loading vmlinux BTF", Reason::MissingKernelBtf),
-    ("no type information in /sys/kernel/btf/vmlinux", Reason::MissingKernelBtf),
+    (
+        "no type information in /sys/kernel/btf/vmlinux",
+        Reason::MissingKernelBtf,
+    ),
     ("not found in kernel or module BTFs", Reason::MissingKernelSymbol),
     ("<invalid kfunc call>", Reason::MissingKernelSymbol),
     ("symbol not found in kallsyms", Reason::MissingKernelSymbol),
@@ -56,9 +59,16 @@ pub fn of_load(words: &str, log: &str) -> Reason {
 /// Why a program cannot be attached.
 pub fn of_attach(words: &str) -> Reason {
     // Both loaders end with the text of the error number: ENOENT, ESRCH, ENODEV.
-    let is_missing = ["os error 2)", "os error 3)", "os error 19)", "No such file or directory", "-ENOENT", "-ESRCH"]
-        .iter()
-        .any(|part| words.contains(part));
+    let is_missing = [
+        "os error 2)",
+        "os error 3)",
+        "os error 19)",
+        "No such file or directory",
+        "-ENOENT",
+        "-ESRCH",
+    ]
+    .iter()
+    .any(|part| words.contains(part));
     if is_missing {
         Reason::MissingHook
     } else {
@@ -100,16 +110,36 @@ mod tests {
     #[test]
     fn words_of_loaders_and_verifiers_have_reasons() {
         let cases = [
-            ("libbpf: BTF is required, but is missing or corrupted.", "", Reason::MissingBtf),
+            (
+                "libbpf: BTF is required, but is missing or corrupted.",
+                "",
+                Reason::MissingBtf,
+            ),
             (
                 "libbpf: elf: legacy map definitions in 'maps' section are not supported by libbpf v1.0+",
                 "",
                 Reason::LegacyMapDefinition,
             ),
-            ("", "0: (85) call unknown#211\ninvalid func unknown#211\n", Reason::UnknownHelper),
-            ("", "program of this type cannot use helper bpf_redirect#23\n", Reason::UnknownHelper),
-            ("", "call unknown#195896080\ninvalid func unknown#195896080\n", Reason::MissingKernelField),
-            ("", "BPF program is too large. Processed 1000001 insn\n", Reason::VerifierLimit),
+            (
+                "",
+                "0: (85) call unknown#211\ninvalid func unknown#211\n",
+                Reason::UnknownHelper,
+            ),
+            (
+                "",
+                "program of this type cannot use helper bpf_redirect#23\n",
+                Reason::UnknownHelper,
+            ),
+            (
+                "",
+                "call unknown#195896080\ninvalid func unknown#195896080\n",
+                Reason::MissingKernelField,
+            ),
+            (
+                "",
+                "BPF program is too large. Processed 1000001 insn\n",
+                Reason::VerifierLimit,
+            ),
             ("", "R1 invalid mem access 'inv'\n", Reason::VerifierRejection),
             ("Invalid argument (os error 22)", "", Reason::LoadRefused),
             (
@@ -132,7 +162,10 @@ mod tests {
     fn a_hook_that_is_not_there_is_told_from_one_that_refuses() {
         let missing = "failed to attach: No such file or directory (os error 2)";
         assert_eq!(of_attach(missing), Reason::MissingHook);
-        assert_eq!(of_attach("Device or resource busy (os error 16)"), Reason::AttachRefused);
+        assert_eq!(
+            of_attach("Device or resource busy (os error 16)"),
+            Reason::AttachRefused
+        );
     }
 
     #[test]

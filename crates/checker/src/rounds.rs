@@ -82,7 +82,15 @@ mod tests {
 
     #[test]
     fn an_interrupted_round_does_not_count_and_neither_does_the_first() {
-        let looks = looks(&[(0, 0), (10, 9000), (20, 10_000), (30, 11_000), (40, 99_000), (50, 100_000), (60, 101_000)]);
+        let looks = looks(&[
+            (0, 0),
+            (10, 9000),
+            (20, 10_000),
+            (30, 11_000),
+            (40, 99_000),
+            (50, 100_000),
+            (60, 101_000),
+        ]);
         assert_eq!(
             runs(&looks),
             Runs {

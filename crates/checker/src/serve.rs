@@ -41,7 +41,8 @@ pub fn serve(socket: &Path) -> Result<()> {
     };
     bench.calibration = calibrate::calibrate(&mut bench).context("calibrating")?;
     clear_interface();
-    let listener = UnixListener::bind(socket).with_context(|| format!("listening at {}", socket.display()))?;
+    let listener =
+        UnixListener::bind(socket).with_context(|| format!("listening at {}", socket.display()))?;
     for stream in listener.incoming() {
         let mut stream = stream.context("accepting")?;
         let answer = match answer(&mut bench, &stream) {
@@ -97,11 +98,14 @@ fn answer(bench: &mut Bench, stream: &UnixStream) -> Result<()> {
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         for loader in &request.loaders {
-            findings.objects.push(child::examine(bench, &name, &bytes, *loader)?);
+            findings
+                .objects
+                .push(child::examine(bench, &name, &bytes, *loader)?);
             clear_interface();
         }
     }
-    fs::write(&request.out, serde_json::to_vec(&findings)?).with_context(|| format!("writing {}", request.out))
+    fs::write(&request.out, serde_json::to_vec(&findings)?)
+        .with_context(|| format!("writing {}", request.out))
 }
 
 /// Takes the queue away that programs of traffic control hang on: unlike all others they do not go with their process.

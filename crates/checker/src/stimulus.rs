@@ -37,13 +37,19 @@ type Deed = fn(&Props) -> io::Result<()>;
 const DEEDS: &[(&str, Deed)] = &[
     ("getppid", getppid),
     ("nanosleep", nanosleep),
-    ("files: create, write, read, rename, unlink, and open one that is not there", files),
+    (
+        "files: create, write, read, rename, unlink, and open one that is not there",
+        files,
+    ),
     ("fork, exec and exit of another program", process),
     ("page faults, mprotect, munmap", memory),
     ("a signal", signal),
     ("pipes and UNIX sockets", pipes),
     ("UDP over loopback, IPv4 and IPv6", udp),
-    ("TCP over loopback: connect, accept, data both ways, close; a refused connection", tcp),
+    (
+        "TCP over loopback: connect, accept, data both ways, close; a refused connection",
+        tcp,
+    ),
     ("UDP and TCP over a veth pair", far),
     ("socket options, a sysctl, a device", settings),
     ("a third of a millisecond of work", burn),
@@ -123,7 +129,11 @@ fn memory(_: &Props) -> io::Result<()> {
 extern "C" fn received(_: libc::c_int) {}
 
 fn signal(_: &Props) -> io::Result<()> {
-    let action = SigAction::new(SigHandler::Handler(received), SaFlags::SA_RESTART, SigSet::empty());
+    let action = SigAction::new(
+        SigHandler::Handler(received),
+        SaFlags::SA_RESTART,
+        SigSet::empty(),
+    );
     // SAFETY: the handler does nothing, which is safe whenever it runs.
     unsafe { sigaction(Signal::SIGUSR1, &action)? };
     Ok(raise(Signal::SIGUSR1)?)

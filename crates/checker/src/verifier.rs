@@ -100,14 +100,23 @@ mod tests {
             }
         );
         let new = counts(NEW);
-        assert_eq!((new.total_insns, new.max_mark_read_len, new.stack_depth), (Some(2), None, Some(0)));
+        assert_eq!(
+            (new.total_insns, new.max_mark_read_len, new.stack_depth),
+            (Some(2), None, Some(0))
+        );
         assert_eq!(counts("nothing to see"), VerifierCounts::default());
     }
 
     #[test]
     fn the_end_of_a_log_says_what_is_wrong() {
-        assert_eq!(last_lines(OLD).last().unwrap(), "invalid bpf_context access off=400 size=4");
-        assert_eq!(verdict_line(OLD).unwrap(), "invalid bpf_context access off=400 size=4");
+        assert_eq!(
+            last_lines(OLD).last().unwrap(),
+            "invalid bpf_context access off=400 size=4"
+        );
+        assert_eq!(
+            verdict_line(OLD).unwrap(),
+            "invalid bpf_context access off=400 size=4"
+        );
         assert_eq!(verdict_line(NEW), None);
         let long: String = (0..100).map(|line| format!("{line}: (95) exit\n")).collect();
         let last = last_lines(&long);
@@ -118,6 +127,10 @@ mod tests {
     #[test]
     fn a_poisoned_instruction_is_a_verdict() {
         let log = "0: <invalid CO-RE relocation>\nfailed to resolve CO-RE relocation <byte_off> [7] struct task_struct.gone\n";
-        assert!(verdict_line(log).unwrap().starts_with("failed to resolve CO-RE relocation"));
+        assert!(
+            verdict_line(log)
+                .unwrap()
+                .starts_with("failed to resolve CO-RE relocation")
+        );
     }
 }

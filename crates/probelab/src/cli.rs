@@ -1,9 +1,13 @@
 //! What can be asked for.
 
+mod check;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use wire::{Lane, Loader};
+
+pub use check::Check;
 
 /// Boots unmodified, pinned kernels, runs real workloads beside real eBPF probes, and says whether each probe
 /// is correct and what it costs. Every run can be repeated byte for byte, without KVM.
@@ -43,6 +47,8 @@ pub struct Common {
 pub enum Command {
     /// Run scenarios on kernels and judge them
     Run(Run),
+    /// Check BPF objects on kernels: load, verifier, attach, run, cost
+    Check(Check),
     /// List scenarios
     List {
         /// As JSON
@@ -144,9 +150,14 @@ pub struct Matrix {
 impl Matrix {
     /// Runs at once: what was asked for, else one per processor.
     pub fn jobs(&self) -> usize {
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.jobs.unwrap_or_else(processors).max(1)
+        jobs(self.jobs)
     }
+}
+
+/// Runs at once: what was asked for, else one per processor.
+pub fn jobs(asked: Option<usize>) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.unwrap_or_else(processors).max(1)
 }
 
 /// Which loaders are meant.

@@ -10,6 +10,7 @@
 
 mod build;
 mod cells;
+mod check;
 mod cli;
 mod command;
 mod exit;

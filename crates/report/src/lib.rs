@@ -3,6 +3,7 @@
 //! This crate is pure and decides nothing: verdicts come from `scenario`, facts from the record. It prints
 //! what it is handed and reads no clock, so equal runs give equal reports.
 
+pub mod check;
 mod json;
 mod mutants;
 mod paint;

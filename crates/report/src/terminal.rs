@@ -213,7 +213,7 @@ fn indented(text: &str) -> String {
 }
 
 /// A guest must not be able to send escape sequences to the reader's terminal.
-fn printable(line: &str) -> String {
+pub(crate) fn printable(line: &str) -> String {
     line.chars()
         .map(|character| if character.is_control() { ' ' } else { character })
         .collect()

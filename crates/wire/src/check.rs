@@ -21,6 +21,20 @@ pub mod check_stage {
     pub const NAMESPACE: &str = "check";
     /// The control group that a check runs in.
     pub const CGROUP: &str = "check";
+    /// The ready-made tools of the guest's packages.
+    pub const PEERS: Peers = Peers {
+        folder: "/usr/sbin",
+        ending: "-libbpf",
+    };
+
+    /// Where ready-made tools are, and how their names end.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Peers {
+        /// Their folder.
+        pub folder: &'static str,
+        /// The end of their names.
+        pub ending: &'static str,
+    }
 }
 
 /// What the checker leaves behind: one entry per object and loader, in the order in which they were asked for.
@@ -94,6 +108,16 @@ impl ProgramFinding {
     /// What the program itself costs per run: [`Self::run_cost`] less [`Self::empty_run_cost`].
     pub fn net_run_cost(&self) -> Option<f64> {
         Some(self.run_cost? - self.empty_run_cost?)
+    }
+
+    /// The section without the mark of an optional program.
+    pub fn place(&self) -> &str {
+        self.section.trim_start_matches('?')
+    }
+
+    /// Whether the object leaves it out unless told otherwise (`SEC("?…")`).
+    pub fn is_optional(&self) -> bool {
+        self.section.starts_with('?')
     }
 
     /// The first step that was not done, and why.

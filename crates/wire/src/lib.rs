@@ -11,7 +11,9 @@ mod loader;
 mod record;
 mod stage;
 
-pub use check::{Findings, MapFinding, ObjectFinding, ProgramFinding, Reason, Step, Trouble, VerifierCounts, check_stage};
+pub use check::{
+    Findings, MapFinding, ObjectFinding, ProgramFinding, Reason, Step, Trouble, VerifierCounts, check_stage,
+};
 pub use envelope::{EnvelopeError, pack, unpack};
 pub use lane::Lane;
 pub use loader::Loader;

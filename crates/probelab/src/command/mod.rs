@@ -2,6 +2,7 @@
 
 mod bench;
 mod cache;
+mod check;
 mod doctor;
 mod kernels;
 mod list;
@@ -33,6 +34,7 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
     let context = Context::open(&cli.common, cancel)?;
     match cli.command {
         Command::Run(arguments) => run::run(&context, &arguments).await,
+        Command::Check(arguments) => check::run(&context, &arguments).await,
         Command::List { json } => list::run(&context, json),
         Command::Mutants(arguments) => mutants::run(&context, &arguments).await,
         Command::Doctor { recheck, json } => doctor::run(&context, recheck, json).await,

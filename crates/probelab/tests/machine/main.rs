@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod check;
 mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
