@@ -25,12 +25,13 @@ use crate::{
 
 /// The verifier's statistics alone; its errors come with them (`BPF_LOG_STATS` of linux/bpf_verifier.h).
 const STATISTICS: u32 = 4;
-/// The statistics and the whole course of the verification.
-const EVERYTHING: u32 = 1 | STATISTICS;
+/// The whole course of the verification (`BPF_LOG_LEVEL1`). libbpf puts words of its own for what it could not resolve
+/// into such a log, and not into one with statistics.
+const COURSE: u32 = 1;
 /// Room for the statistics and an error.
 const STATISTICS_BYTES: usize = 16 << 10;
 /// Room for a course; a kernel before 6.4 that fills it tells its beginning instead of its end.
-const EVERYTHING_BYTES: usize = 1 << 20;
+const COURSE_BYTES: usize = 1 << 20;
 
 /// Loads an object and writes down what happened. Nothing is returned when nothing of it could be loaded.
 pub fn load(bytes: &[u8], stem: &str, finding: &mut ObjectFinding) -> Option<Box<dyn Loaded>> {
@@ -43,7 +44,7 @@ pub fn load(bytes: &[u8], stem: &str, finding: &mut ObjectFinding) -> Option<Box
         STATISTICS,
         finding,
     );
-    finding.whole = whole.step(&refused, None);
+    finding.whole = whole.step(&refused);
     let has_optional = finding.programs.iter().any(ProgramFinding::is_optional);
     if whole.result.is_ok() && !has_optional {
         for program in &mut finding.programs {
@@ -109,22 +110,20 @@ fn alone(
         accept(&mut finding.programs[index], &attempt);
         return;
     }
-    let step = attempt.step(refused, program_type);
-    let mut log = attempt.log(&name);
-    if step
-        .trouble()
-        .is_some_and(|trouble| trouble.reason == Reason::VerifierRejection)
-    {
-        let told = Attempt::new(bytes, stem, &only, refused, EVERYTHING, finding).log(&name);
+    let statistics = attempt.log(&name);
+    let mut log = statistics.clone();
+    if !log.is_empty() {
+        let course = Attempt::new(bytes, stem, &only, refused, COURSE, finding).log(&name);
         // A course that did not fit ends anywhere.
-        if verifier::verdict_line(&told) == verifier::verdict_line(&log) {
-            log = told;
+        let is_whole = verifier::verdict_line(&course) == verifier::verdict_line(&log);
+        if is_whole || course.contains("<invalid ") {
+            log = course;
         }
     }
     let program = &mut finding.programs[index];
-    program.verifier = verifier::counts(&log);
+    program.verifier = verifier::counts(&statistics);
     program.log = verifier::last_lines(&log);
-    program.load = step;
+    program.load = attempt.step_with(&log, refused, program_type);
 }
 
 /// What a program needs that its section does not say.
@@ -216,7 +215,7 @@ impl Attempt {
             program.set_log_level(log_level);
             let bytes = match log_level {
                 STATISTICS => STATISTICS_BYTES,
-                _ => EVERYTHING_BYTES,
+                _ => COURSE_BYTES,
             };
             let mut log = vec![0_u8; bytes];
             // SAFETY: the program is of `open`, which is alive. The buffer goes with its length; libbpf writes to it only
@@ -239,14 +238,30 @@ impl Attempt {
         String::from_utf8_lossy(&bytes[..end]).into_owned()
     }
 
-    /// What became of it. `program_type` is that of the only program it was about.
-    fn step(&self, refused: &BTreeMap<String, Trouble>, program_type: Option<ProgramType>) -> Step {
+    /// What became of all of it.
+    fn step(&self, refused: &BTreeMap<String, Trouble>) -> Step {
+        // A program that was accepted has counts in its log and no words.
+        let log: String = self
+            .logs
+            .keys()
+            .map(|name| self.log(name))
+            .filter(|log| verifier::verdict_line(log).is_some())
+            .collect();
+        self.step_with(&log, refused, None)
+    }
+
+    /// What became of it, going by this log. `program_type` is that of the only program it was about.
+    fn step_with(
+        &self,
+        log: &str,
+        refused: &BTreeMap<String, Trouble>,
+        program_type: Option<ProgramType>,
+    ) -> Step {
         let Err(words) = &self.result else {
             return Step::Done;
         };
-        let log: String = self.logs.keys().map(|name| self.log(name)).collect();
-        let mut reason = reason::of_load(words, &log);
-        let mut said = verifier::verdict_line(&log).unwrap_or_else(|| reason::one_line(words));
+        let mut reason = reason::of_load(words, log);
+        let mut said = verifier::verdict_line(log).unwrap_or_else(|| reason::one_line(words));
         if let Some((_, trouble)) = self.newly_refused_map(refused) {
             return Step::Failed(trouble);
         }

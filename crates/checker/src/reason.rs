@@ -26,6 +26,9 @@ const WORDS: &[(&str, Reason)] = &[
     // The helper that libbpf and aya put in place of a relocation that failed: 0xbad2310.
     ("unknown#195896080", Reason::MissingKernelField),
     ("<invalid BPF map reference>", Reason::MapCreation),
+    // What libbpf puts in place of a map and of a function that are not there; a log with statistics has only these.
+    ("unknown#2001", Reason::MapCreation),
+    ("unknown#2002", Reason::MissingKernelSymbol),
     ("failed to find kernel BTF type ID of", Reason::MissingHook),
     // aya, of the kernel's types.
     ("unknown BTF type `", Reason::MissingHook),

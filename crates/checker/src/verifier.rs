@@ -56,7 +56,8 @@ pub fn verdict_line(log: &str) -> Option<String> {
         let line = line.trim();
         !line.is_empty()
             && !is_count(line)
-            && !line.starts_with([';', 'R'])
+            && !line.starts_with(';')
+            && !is_register(line)
             && !line.starts_with("from ")
             && !line.starts_with("last_idx")
             && !line.starts_with("arg#")
@@ -67,6 +68,12 @@ pub fn verdict_line(log: &str) -> Option<String> {
     };
     let line = log.lines().rev().find(says_something)?;
     Some(line.trim().to_owned())
+}
+
+/// `R1=ctx(…) R10=fp0`, and not `R1 invalid mem access`.
+fn is_register(line: &str) -> bool {
+    let first = line.split(' ').next().unwrap_or_default();
+    first.starts_with('R') && first.contains('=')
 }
 
 fn is_count(line: &str) -> bool {
@@ -118,6 +125,12 @@ mod tests {
             "invalid bpf_context access off=400 size=4"
         );
         assert_eq!(verdict_line(NEW), None);
+        let register =
+            "7: (79) r0 = *(u64 *)(r0 +0)\nR0 invalid mem access 'map_value_or_null'\n R0=inv1 R10=fp0\n";
+        assert_eq!(
+            verdict_line(register).unwrap(),
+            "R0 invalid mem access 'map_value_or_null'"
+        );
         let long: String = (0..100).map(|line| format!("{line}: (95) exit\n")).collect();
         let last = last_lines(&long);
         assert_eq!(last.len(), LINES + 1);
