@@ -8,6 +8,9 @@ use super::{
     rows,
 };
 
+/// Columns that are compared whether or not a gate names them.
+const COMPARED: [&str; 3] = ["verdict", "total_insns", "total_states"];
+
 /// How much a column may grow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
@@ -130,7 +133,7 @@ pub struct Change {
     /// Whose.
     pub subject: String,
     /// Which column.
-    pub column: &'static str,
+    pub column: String,
     /// What it was.
     pub old: String,
     /// What it is.
@@ -193,14 +196,8 @@ pub fn compare(old: &Old, checked: &[Checked<'_>], gates: &[Gate]) -> Comparison
         };
         left.remove(&key);
         comparison.compared += 1;
-        let mut columns: Vec<&'static str> = vec!["verdict", "total_insns", "total_states"];
-        columns.extend(
-            gates
-                .iter()
-                .map(|gate| gate.column)
-                .filter(|column| !["verdict", "total_insns", "total_states"].contains(column)),
-        );
-        for column in columns {
+        let gated = gates.iter().map(|gate| gate.column);
+        for column in in_order(COMPARED.into_iter().chain(gated)) {
             let Some(old) = before.get(column) else { continue };
             let new = text(column);
             if *old == new {
@@ -212,7 +209,7 @@ pub fn compare(old: &Old, checked: &[Checked<'_>], gates: &[Gate]) -> Comparison
             };
             comparison.changes.push(Change {
                 subject: subject.clone(),
-                column,
+                column: column.to_owned(),
                 old: old.clone(),
                 new,
                 broken_gate,

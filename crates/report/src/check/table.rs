@@ -120,7 +120,7 @@ pub fn comparison_text(comparison: &Comparison, style: Style) -> String {
             };
             table.add_row([
                 printable(&change.subject),
-                change.column.to_owned(),
+                change.column.clone(),
                 or_none(&change.old),
                 or_none(&change.new),
                 gate,
