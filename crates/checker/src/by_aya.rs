@@ -186,23 +186,27 @@ fn attach(program: &mut Program, place: Place<'_>, props: &Props) -> Result<(), 
     };
     let (group, mode) = (&props.cgroup, CgroupAttachMode::AllowMultiple);
     match program {
-        Program::KProbe(program) => drop(program.attach(target, 0)?),
+        Program::KProbe(program) => program.attach(target, 0).map(drop)?,
         Program::UProbe(program) => {
             let (file, function) = target.rsplit_once(':').unwrap_or((target, ""));
-            drop(program.attach(function, file, UProbeScope::AllProcesses)?);
+            program
+                .attach(function, file, UProbeScope::AllProcesses)
+                .map(drop)?;
         }
         Program::TracePoint(program) => {
             let (category, name) = target.split_once('/').ok_or("the section names no tracepoint")?;
-            drop(program.attach(category, name)?);
+            program.attach(category, name).map(drop)?;
         }
-        Program::RawTracePoint(program) => drop(program.attach(target)?),
-        Program::BtfTracePoint(program) => drop(program.attach()?),
-        Program::FEntry(program) => drop(program.attach()?),
-        Program::FExit(program) => drop(program.attach()?),
-        Program::Lsm(program) => drop(program.attach()?),
-        Program::LsmCgroup(program) => drop(program.attach(group)?),
-        Program::Iter(program) => drop(program.attach()?),
-        Program::Xdp(program) => drop(program.attach_to_if_index(props.interface_index, XdpMode::default())?),
+        Program::RawTracePoint(program) => program.attach(target).map(drop)?,
+        Program::BtfTracePoint(program) => program.attach().map(drop)?,
+        Program::FEntry(program) => program.attach().map(drop)?,
+        Program::FExit(program) => program.attach().map(drop)?,
+        Program::Lsm(program) => program.attach().map(drop)?,
+        Program::LsmCgroup(program) => program.attach(group).map(drop)?,
+        Program::Iter(program) => program.attach().map(drop)?,
+        Program::Xdp(program) => program
+            .attach_to_if_index(props.interface_index, XdpMode::default())
+            .map(drop)?,
         Program::SchedClassifier(program) => {
             // Kernels without links for traffic control need the queue; it may be there already.
             let _ = tc::qdisc_add_clsact(INTERFACE);
@@ -210,28 +214,30 @@ fn attach(program: &mut Program, place: Place<'_>, props: &Props) -> Result<(), 
                 Place::Tc { egress: true } => TcAttachType::Egress,
                 _ => TcAttachType::Ingress,
             };
-            drop(program.attach(INTERFACE, point)?);
+            program.attach(INTERFACE, point).map(drop)?;
         }
         Program::CgroupSkb(program) => {
             let point = program
                 .expected_attach_type()
                 .unwrap_or(CgroupSkbAttachType::Egress);
-            drop(program.attach(group, point, mode)?);
+            program.attach(group, point, mode).map(drop)?;
         }
-        Program::CgroupSock(program) => drop(program.attach(group, mode)?),
-        Program::CgroupSockAddr(program) => drop(program.attach(group, mode)?),
-        Program::CgroupSockopt(program) => drop(program.attach(group, mode)?),
-        Program::CgroupSysctl(program) => drop(program.attach(group, mode)?),
-        Program::CgroupDevice(program) => drop(program.attach(group, mode)?),
-        Program::SockOps(program) => drop(program.attach(group, mode)?),
-        Program::SkLookup(program) => drop(program.attach(&props.namespace)?),
-        Program::FlowDissector(program) => drop(program.attach(&props.namespace)?),
-        Program::PerfEvent(program) => drop(program.attach(
-            PerfEventConfig::Software(SoftwareEvent::CpuClock),
-            PerfEventScope::AllProcessesOneCpu { cpu: 0 },
-            SamplePolicy::Period(SAMPLE_PERIOD_NS),
-            false,
-        )?),
+        Program::CgroupSock(program) => program.attach(group, mode).map(drop)?,
+        Program::CgroupSockAddr(program) => program.attach(group, mode).map(drop)?,
+        Program::CgroupSockopt(program) => program.attach(group, mode).map(drop)?,
+        Program::CgroupSysctl(program) => program.attach(group, mode).map(drop)?,
+        Program::CgroupDevice(program) => program.attach(group, mode).map(drop)?,
+        Program::SockOps(program) => program.attach(group, mode).map(drop)?,
+        Program::SkLookup(program) => program.attach(&props.namespace).map(drop)?,
+        Program::FlowDissector(program) => program.attach(&props.namespace).map(drop)?,
+        Program::PerfEvent(program) => program
+            .attach(
+                PerfEventConfig::Software(SoftwareEvent::CpuClock),
+                PerfEventScope::AllProcessesOneCpu { cpu: 0 },
+                SamplePolicy::Period(SAMPLE_PERIOD_NS),
+                false,
+            )
+            .map(drop)?,
         _ => return Err("aya has no way to attach it here".into()),
     }
     Ok(())
