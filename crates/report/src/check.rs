@@ -6,7 +6,7 @@ mod csv;
 mod json;
 mod table;
 
-use wire::{ObjectFinding, ProgramFinding, Step, Trouble};
+use wire::{ObjectFinding, ProgramFinding, Reason, Step, Trouble};
 
 pub use compare::{Change, Comparison, Gate, Old, compare};
 pub use csv::{COLUMNS, CsvError, canonical, to_csv};
@@ -92,6 +92,14 @@ impl<'a> Row<'a> {
             (Need::Attach, &program.attach),
             (Need::Fire, &program.fire),
         ];
+        // What took the checking process down is never as wanted, however far the program had come.
+        let is_fatal = |reason| matches!(reason, Reason::Crashed | Reason::TimedOut | Reason::KernelBroke);
+        if program
+            .first_trouble()
+            .is_some_and(|trouble| is_fatal(trouble.reason))
+        {
+            return Verdict::Failed;
+        }
         let first = steps
             .into_iter()
             .filter(|(step, _)| *step <= need)

@@ -7,6 +7,7 @@ use super::{
     csv::{canonical, value},
     rows,
 };
+use crate::terminal::in_order;
 
 /// Columns that are compared whether or not a gate names them.
 const COMPARED: [&str; 3] = ["verdict", "total_insns", "total_states"];
