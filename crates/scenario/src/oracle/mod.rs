@@ -6,10 +6,10 @@
 pub(crate) mod capture;
 mod exchange_log;
 mod hey_csv;
-mod openmetrics;
 
 use std::collections::BTreeMap;
 
+use exposition::ExpositionError;
 use serde::Deserialize;
 
 use crate::Series;
@@ -42,11 +42,14 @@ pub enum OracleError {
     /// The text as a whole is not what it should be.
     #[error("{0}")]
     Text(String),
+    /// Metrics that are none.
+    #[error(transparent)]
+    Metrics(#[from] ExpositionError),
 }
 
 /// The series of a metrics exposition, OpenMetrics or Prometheus text.
 pub fn read_openmetrics(text: &str) -> Result<Vec<Series>, OracleError> {
-    openmetrics::series(text)
+    Ok(exposition::series(text)?)
 }
 
 impl OracleKind {
@@ -56,7 +59,7 @@ impl OracleKind {
             OracleKind::ExchangeLog => exchange_log::series(text),
             OracleKind::HeyCsv => hey_csv::series(text),
             OracleKind::Capture => capture::series(text),
-            OracleKind::Openmetrics => openmetrics::series(text),
+            OracleKind::Openmetrics => read_openmetrics(text),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Metrics as text, in OpenMetrics or Prometheus form: what `probed` serves, and what oracles write that
-//! count for themselves.
+//! Metrics as text, in OpenMetrics or Prometheus form, read into series: what `probed` serves, and what oracles
+//! write that count for themselves. Writing such text is the business of `crates/probe`.
 //!
 //! A counter keeps its `_total`; a histogram becomes `NAME_bucket` with `le`, `NAME_sum` and `NAME_count`,
 //! exactly the names of the text.
@@ -11,12 +11,44 @@ use openmetrics_parser::{
     Sample, SummaryValue, openmetrics::parse_openmetrics, prometheus::parse_prometheus,
 };
 
-use super::OracleError;
-use crate::Series;
+/// One number with a name and labels. Durations are in seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Name of the series, such as `requests_total`.
+    pub name: String,
+    /// Labels by name.
+    pub labels: BTreeMap<String, String>,
+    /// The value.
+    pub value: f64,
+}
 
-pub(super) fn series(text: &str) -> Result<Vec<Series>, OracleError> {
+impl Series {
+    /// A series with these labels.
+    pub fn new<const N: usize>(name: &str, labels: [(&str, String); N], value: f64) -> Self {
+        let labels = labels
+            .into_iter()
+            .map(|(label, value)| (label.to_owned(), value))
+            .collect();
+        Self {
+            name: name.to_owned(),
+            labels,
+            value,
+        }
+    }
+}
+
+/// Why a text is no exposition of metrics.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ExpositionError(String);
+
+/// The series of a metrics exposition, sorted by name and labels.
+///
+/// # Errors
+/// When the text is empty, ends too early or has a line that is no metric; the message quotes the line.
+pub fn series(text: &str) -> Result<Vec<Series>, ExpositionError> {
     if text.trim().is_empty() {
-        return Err(OracleError::Text("the text is empty".to_owned()));
+        return Err(ExpositionError("the text is empty".to_owned()));
     }
     // No comparison reads units, and the parser knows them for gauges and counters only.
     let text: String = text
@@ -39,7 +71,7 @@ pub(super) fn series(text: &str) -> Result<Vec<Series>, OracleError> {
     Ok(series)
 }
 
-fn from_openmetrics(text: &str) -> Result<Vec<Series>, OracleError> {
+fn from_openmetrics(text: &str) -> Result<Vec<Series>, ExpositionError> {
     let exposition = parse_openmetrics(text).map_err(unreadable)?;
     let mut series = Vec::new();
     for family in exposition.families.into_values() {
@@ -61,7 +93,7 @@ fn from_openmetrics(text: &str) -> Result<Vec<Series>, OracleError> {
     Ok(series)
 }
 
-fn from_prometheus(text: &str) -> Result<Vec<Series>, OracleError> {
+fn from_prometheus(text: &str) -> Result<Vec<Series>, ExpositionError> {
     let exposition = parse_prometheus(text).map_err(unreadable)?;
     let mut series = Vec::new();
     for family in exposition.families.into_values() {
@@ -80,14 +112,14 @@ fn from_prometheus(text: &str) -> Result<Vec<Series>, OracleError> {
 }
 
 /// The parser draws the offending line with an arrow under it; evidence has room for the line and the reason.
-fn unreadable(error: ParseError) -> OracleError {
+fn unreadable(error: ParseError) -> ExpositionError {
     let text = error.to_string();
     let line = text.lines().find_map(|line| {
         line.split_once("| ")
             .filter(|(_, line)| !line.trim().starts_with('^'))
     });
     let reason = text.lines().find_map(|line| line.trim().strip_prefix("= "));
-    OracleError::Text(match (line, reason) {
+    ExpositionError(match (line, reason) {
         (Some((_, line)), Some(reason)) => format!("`{}` is no metric: {reason}", line.trim_end()),
         _ => text,
     })
