@@ -35,7 +35,7 @@ pub enum Value {
     CounterSeconds(f64),
     /// Rises and falls.
     Gauge(i64),
-    /// Rises and falls, not whole (seconds).
+    /// Rises and falls, not whole (seconds, ratios).
     GaugeSeconds(f64),
     /// A distribution of seconds.
     Histogram(Histogram),

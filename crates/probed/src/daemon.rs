@@ -16,6 +16,7 @@ use crate::endpoints::{Shared, router};
 use crate::manifest::Manifest;
 use crate::privileges;
 use crate::service::{Format, Service};
+use crate::state::Live;
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
@@ -56,6 +57,19 @@ async fn sweep(service: Shared) -> anyhow::Result<()> {
     }
 }
 
+/// Ends a window of the system's state every so often.
+async fn look(service: Shared) -> anyhow::Result<()> {
+    let Some(interval) = lock(&service).window_interval() else {
+        return std::future::pending().await;
+    };
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        lock(&service).look()?;
+    }
+}
+
 /// Runs until a signal, or until `foreground` is done, or until something fails.
 async fn attend(
     service: &Shared,
@@ -69,6 +83,7 @@ async fn attend(
         tasks.spawn(follow(Arc::clone(service), descriptor));
     }
     tasks.spawn(sweep(Arc::clone(service)));
+    tasks.spawn(look(Arc::clone(service)));
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
@@ -83,13 +98,19 @@ async fn attend(
 ///
 /// # Errors
 /// When a probe cannot be attached, or serving fails.
-pub fn run(manifests: Vec<Manifest>, loader: Loader, listen: SocketAddr) -> anyhow::Result<()> {
+pub fn run(
+    manifests: Vec<Manifest>,
+    loader: Loader,
+    listen: SocketAddr,
+    live: Option<Live>,
+) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         // Before the privileges go: the port may be a low one.
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
         let service = start(&manifests, loader)?;
+        lock(&service).watch_state(live);
         tracing::info!("serving http://{}/metrics", listener.local_addr()?);
         let serve = axum::serve(listener, router(Arc::clone(&service)));
         attend(&service, async { serve.await.context("serving failed") }).await?;

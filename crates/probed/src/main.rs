@@ -6,7 +6,10 @@ mod endpoints;
 mod manifest;
 mod privileges;
 mod programs;
+mod scraper;
 mod service;
+mod state;
+mod top;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -46,6 +49,8 @@ enum Command {
         /// Where to serve /metrics, /ready and /healthz.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
         listen: SocketAddr,
+        #[command(flatten)]
+        live: state::LiveArguments,
     },
     /// Attach, wait, print all metrics once, detach.
     Once {
@@ -74,6 +79,11 @@ enum Command {
         #[arg(long, value_enum, default_value_t = FormatArgument::Prometheus)]
         format: FormatArgument,
     },
+    /// Learn what good and bad states of this system look like, and tell them apart.
+    #[command(subcommand)]
+    State(state::StateCommand),
+    /// Show which control groups wait for a processor, and who keeps it from them.
+    Top(top::TopArguments),
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -102,7 +112,13 @@ fn execute(command: Command) -> anyhow::Result<()> {
             manifest,
             loader,
             listen,
-        } => daemon::run(manifest::read(&manifest)?, loader, listen),
+            live,
+        } => daemon::run(
+            manifest::read(&manifest)?,
+            loader,
+            listen,
+            state::Live::new(&live)?,
+        ),
         Command::Once {
             manifest,
             loader,
@@ -122,6 +138,8 @@ fn execute(command: Command) -> anyhow::Result<()> {
             print!("{}", Format::from(format).text(&programs::families()?));
             Ok(())
         }
+        Command::State(command) => state::execute(command),
+        Command::Top(arguments) => top::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "probed", &mut std::io::stdout());
             Ok(())

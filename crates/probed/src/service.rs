@@ -1,14 +1,17 @@
 //! The probes of a manifest in place, behind what the endpoints ask of them.
 
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use probe::clock::monotonic_ns;
 use probe::loader::Loader;
 use probe::metrics::{Families, Value, labels};
 use probe::{Failure, Probe};
+use sysstate::Reading;
 
 use crate::manifest::Manifest;
+use crate::state::Live;
 
 /// A text format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub struct Service {
     loader: Loader,
     /// Why the daemon is not ready; empty when it is.
     unready: Vec<String>,
+    /// Says what state the system is in, if that was asked for.
+    live: Option<Live>,
     /// Keeps the kernel counting runs.
     _stats: Option<OwnedFd>,
 }
@@ -79,6 +84,7 @@ impl Service {
             attached: Vec::new(),
             loader,
             unready: Vec::new(),
+            live: None,
             _stats: stats,
         };
         for manifest in manifests {
@@ -146,7 +152,7 @@ impl Service {
     }
 
     /// How often [`Self::sweep`] is worth calling; nothing when no probe needs it.
-    pub fn sweep_interval(&self) -> Option<std::time::Duration> {
+    pub fn sweep_interval(&self) -> Option<Duration> {
         let intervals = self
             .attached
             .iter()
@@ -162,6 +168,34 @@ impl Service {
         let now_ns = monotonic_ns();
         for attached in &mut self.attached {
             attached.ask(|probe| probe.sweep(now_ns))?;
+        }
+        Ok(())
+    }
+
+    /// From now on says what state the system is in.
+    pub fn watch_state(&mut self, live: Option<Live>) {
+        self.live = live;
+    }
+
+    /// How often [`Self::look`] is to be called; nothing when nobody asks for the state.
+    pub fn window_interval(&self) -> Option<Duration> {
+        self.live.as_ref().map(Live::every)
+    }
+
+    /// Ends a window of the system's state.
+    ///
+    /// # Errors
+    /// When a map cannot be read.
+    pub fn look(&mut self) -> anyhow::Result<()> {
+        let mut families = Families::default();
+        for attached in &mut self.attached {
+            attached.ask(|probe| probe.collect(&mut families))?;
+        }
+        let at_seconds = monotonic_ns() as f64 / 1e9;
+        // The state is made of what a scrape would say, and so are recordings that a model is learnt from.
+        let series = exposition::series(&families.to_openmetrics())?;
+        if let Some(live) = &mut self.live {
+            live.observe(Reading::new(at_seconds, &series));
         }
         Ok(())
     }
@@ -183,6 +217,9 @@ impl Service {
         );
         for attached in &mut self.attached {
             attached.ask(|probe| probe.collect(&mut families))?;
+        }
+        if let Some(live) = &self.live {
+            live.add(&mut families);
         }
         self.drain()?;
         Ok(format.text(&families))
