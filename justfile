@@ -1,6 +1,9 @@
 # The lab's recipes. `just` alone lists them; ci/bootstrap installs what they need.
 
 static_target := "x86_64-unknown-linux-gnu"
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER := if arch() == "x86_64" { "cc" } else { "x86_64-linux-gnu-gcc" }
+# Kernels of test-vm; the flake's lab shell says '*-nix'.
+test_kernels := env("PROBELAB_TEST_KERNELS", "all")
 
 # List the recipes.
 default:
@@ -8,7 +11,7 @@ default:
 
 # Build everything: the static programs of the guest, then the lab.
 build:
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target {{ static_target }} -p guest -p probed
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target {{ static_target }} -p guest -p probed -p checker
     cargo build --release --locked -p probelab
 
 # Unit, property and snapshot tests; formatting and lints.
@@ -20,7 +23,7 @@ test:
 # Real kernels: every scenario on every pinned kernel, then the tests that need a machine.
 test-vm: build
     target/release/probelab doctor
-    target/release/probelab --allow-drift run all --kernel all
+    target/release/probelab --allow-drift run all --kernel '{{ test_kernels }}'
     PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --locked -p probelab --run-ignored only --no-fail-fast -j 1
 
 # Every scenario on every kernel with both loaders, compared.
@@ -31,3 +34,35 @@ test-vm-both: build
 bench: build
     target/release/probelab --allow-drift bench vm
     target/release/probelab --allow-drift bench hooks
+
+# Every scenario on every pinned build; what is recorded already is not run again.
+matrix-wide: build
+    target/release/probelab --allow-drift matrix --kernel wide --records target/matrix --report html=target/matrix.html
+
+# The HTML report in a headless browser (needs chromium).
+test-page:
+    cargo nextest run -p report --run-ignored only
+
+# Is the flake right, as far as this machine can tell? PROBELAB_NIXPKGS names a tree to evaluate against.
+check-flake:
+    ci/check-flake
+
+# Are the lima templates right? `ci/check-lima --provision` runs the provisioning, too.
+check-lima:
+    ci/check-lima
+
+# A machine with the whole lab, by lima.
+lima-up template="lima/probelab.yaml":
+    limactl start --tty=false --name=probelab --timeout=40m --mount-only={{ justfile_directory() }} {{ justfile_directory() }}/{{ template }}
+
+# A shell in it.
+lima-shell:
+    limactl shell --workdir {{ justfile_directory() }} probelab
+
+# Every scenario in it, on a copy of this checkout.
+lima-test-vm:
+    limactl shell --workdir / probelab {{ justfile_directory() }}/lima/in-machine just test-vm
+
+# Takes it away.
+lima-down:
+    limactl delete --force probelab

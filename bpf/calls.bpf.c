@@ -11,6 +11,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "calls.h"
+#include "selected.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -63,6 +64,8 @@ static __always_inline int called(void)
 	struct calls_key key = { .cgroup = bpf_get_current_cgroup_id() };
 	__u64 *count;
 
+	if (select_by && !is_selected((void *)bpf_get_current_task(), key.cgroup))
+		return verdict(CALLS_FILTERED_NOT_SELECTED);
 	if (calls_by_process)
 		key.process = bpf_get_current_pid_tgid() >> 32;
 	count = counter(&key);

@@ -10,6 +10,7 @@
 enum calls_verdict {
 	CALLS_RECORDED_CALL,
 	CALLS_FILTERED_STIMULUS, // the daemon's own, to see that such a hook fires here
+	CALLS_FILTERED_NOT_SELECTED, // by a process that is not to be watched
 	CALLS_LOST_MAP_FULL,
 	CALLS_VERDICTS,
 };
@@ -25,6 +26,6 @@ _Static_assert(sizeof(struct calls_key) == 16, "calls_key");
 struct calls_counters {
 	__u64 verdicts[CALLS_VERDICTS];
 };
-_Static_assert(sizeof(struct calls_counters) == 8 * 3, "calls_counters");
+_Static_assert(sizeof(struct calls_counters) == 8 * 4, "calls_counters");
 
 #endif

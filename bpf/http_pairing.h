@@ -29,13 +29,14 @@ static __always_inline __u32 pending(struct http_connection *connection)
 	return connection->half[HTTP_REQUEST].count - connection->half[HTTP_RESPONSE].count;
 }
 
-static __always_inline void log_exchange(struct context *c, struct http_pending *request, __u64 end_ns)
+static __always_inline void log_exchange(struct context *c, struct http_pending *request, __u64 first_byte_ns,
+					 __u64 end_ns)
 {
 	volatile struct http_half *half = &c->connection->half[HTTP_RESPONSE];
 	struct http_exchange exchange = {
 		.key = c->packet->key,
 		.start_ns = request->start_ns,
-		.first_byte_ns = half->message_ns,
+		.first_byte_ns = first_byte_ns,
 		.end_ns = end_ns,
 		.number = half->count + 1,
 		.status = half->parser.status,
@@ -50,6 +51,13 @@ static __always_inline void log_exchange(struct context *c, struct http_pending 
 		c->counters->exchanges_lost++;
 }
 
+// Receive stamps are by the wall clock. One that was set by less than HTTP_FRESH_STAMP_NS since user space last looked
+// can put an end before its beginning.
+static __always_inline __u64 not_before(__u64 time_ns, __u64 earliest_ns)
+{
+	return time_ns < earliest_ns ? earliest_ns : time_ns;
+}
+
 // The oldest pending request has its whole response.
 static __always_inline void complete(struct context *c, __u64 end_ns)
 {
@@ -57,14 +65,16 @@ static __always_inline void complete(struct context *c, __u64 end_ns)
 	struct http_pending *request = &c->connection->fifo[half->count % HTTP_FIFO_SLOTS];
 	struct http_series series = {.status = half->parser.status, .method = request->method};
 	struct http_histogram *histogram;
-	__u64 duration_ns, first_byte_ns;
+	__u64 first_byte_ns, duration_ns, waited_ns;
 
 #ifdef MUTANT_WRONG_PAIRING
 	request->start_ns = c->connection->armed_ns;
 	c->connection->armed_ns = 0;
 #endif
+	first_byte_ns = not_before(half->message_ns, request->start_ns);
+	end_ns = not_before(end_ns, first_byte_ns);
+	waited_ns = first_byte_ns - request->start_ns;
 	duration_ns = end_ns - request->start_ns;
-	first_byte_ns = half->message_ns - request->start_ns;
 	histogram = bpf_map_lookup_elem(&histograms, &series);
 	if (!histogram) {
 		bpf_map_update_elem(&histograms, &series, &c->packet->zero, BPF_NOEXIST);
@@ -73,12 +83,12 @@ static __always_inline void complete(struct context *c, __u64 end_ns)
 	if (histogram) {
 		histogram->count++;
 		histogram->duration_sum_ns += duration_ns;
-		histogram->first_byte_sum_ns += first_byte_ns;
+		histogram->first_byte_sum_ns += waited_ns;
 		histogram->duration_buckets[bucket(duration_ns)]++;
-		histogram->first_byte_buckets[bucket(first_byte_ns)]++;
+		histogram->first_byte_buckets[bucket(waited_ns)]++;
 		c->counters->outcomes[HTTP_OUTCOME_COMPLETE]++;
 		if (http_exchange_log)
-			log_exchange(c, request, end_ns);
+			log_exchange(c, request, first_byte_ns, end_ns);
 	} else {
 		c->counters->outcomes[HTTP_OUTCOME_UNKNOWN_SERIES_FULL]++;
 	}

@@ -113,12 +113,34 @@ struct thread_info {
 #endif
 } __attribute__((preserve_access_index));
 
+// A mounted file system; its device number is the one of its files (struct super_block, include/linux/fs.h).
+struct super_block {
+	__u32 s_dev;
+} __attribute__((preserve_access_index));
+
+// (struct inode, include/linux/fs.h)
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+} __attribute__((preserve_access_index));
+
+// An open file (struct file, include/linux/fs.h).
+struct file {
+	struct inode *f_inode;
+} __attribute__((preserve_access_index));
+
+// A process's memory, with the file of the program that runs in it (struct mm_struct, include/linux/mm_types.h).
+struct mm_struct {
+	struct file *exe_file;
+} __attribute__((preserve_access_index));
+
 // A thread (struct task_struct, include/linux/sched.h).
 struct task_struct {
 	struct thread_info thread_info;
 	unsigned int __state;
 	unsigned int flags;
 	struct sched_entity se;
+	struct mm_struct *mm;
 	int pid;
 	struct css_set *cgroups;
 	char comm[16];

@@ -16,6 +16,7 @@
 #include "drift.h"
 #include "kernel.h"
 #include "runq.h"
+#include "selected.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -343,6 +344,11 @@ static __always_inline int arrive(struct runq_counters *count, struct task_struc
 	struct runq_series series = {.victim = cgroup};
 	struct runq_waits *of_series;
 
+	if (select_by && !is_selected(next, cgroup)) {
+		if (known)
+			known->queued_ns = 0;
+		return RUNQ_FILTERED_NOT_SELECTED;
+	}
 	if (!known || !known->queued_ns)
 		return without_start(count, key, known, cgroup);
 	queued_ns = known->queued_ns;

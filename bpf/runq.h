@@ -19,6 +19,7 @@ enum runq_verdict {
 	RUNQ_FILTERED_IDLE,		    // nobody gets the CPU
 	RUNQ_FILTERED_STILL_QUEUED,	    // woken while it was queued since it lost the CPU
 	RUNQ_FILTERED_QUEUED_BEFORE_ATTACH, // gets the CPU, queued before all were attached
+	RUNQ_FILTERED_NOT_SELECTED,	    // gets the CPU, and is not one of those to be watched
 	RUNQ_LOST_TASKS_FULL,		    // queued, and there is no room to remember since when
 	RUNQ_LOST_NO_START,		    // gets the CPU, not known since when it was queued
 	RUNQ_LOST_CLOCK_BACKWARDS,	    // gets the CPU before it was queued

@@ -165,9 +165,9 @@ class Wire:
                 raise SystemExit("a socket lost frames")
 
 
-def metrics():
-    """What the daemon serves now."""
-    with socket.create_connection(("127.0.0.1", 9464)) as sock:
+def metrics(port=9464):
+    """What a daemon serves now; the lab's own, if no other port is given."""
+    with socket.create_connection(("127.0.0.1", port)) as sock:
         sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
         text = b""
         while part := sock.recv(65536):
@@ -175,10 +175,10 @@ def metrics():
     return text.decode()
 
 
-def metric(name, **labels):
+def metric(name, port=9464, **labels):
     """The sum of the daemon's samples of a name with these labels."""
     total, wanted = 0.0, [f'{label}="{value}"' for label, value in labels.items()]
-    for line in metrics().splitlines():
+    for line in metrics(port).splitlines():
         series, _, value = line.rpartition(" ")
         if (series == name or series.startswith(name + "{")) and all(pair in series for pair in wanted):
             total += float(value)

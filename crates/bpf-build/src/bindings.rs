@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, fmt::Write as _, path::Path, rc:
 
 use bindgen::callbacks::{DeriveInfo, EnumVariantValue, ParseCallbacks, TypeKind};
 
-use crate::compile::{folder, variable};
+use crate::compile::{folder, multiarch_include, variable};
 
 /// Classes of verdicts, as an enumerator's name holds them.
 const CLASSES: [&str; 3] = ["recorded", "filtered", "lost"];
@@ -82,6 +82,9 @@ pub fn bindings_in(file: &str, headers: &[&str], prefix: &str) {
     let mut builder = bindgen::Builder::default();
     for header in headers {
         builder = builder.header(bpf.join(header).display().to_string());
+    }
+    if let Some(directory) = multiarch_include() {
+        builder = builder.clang_arg(format!("-idirafter{}", directory.display()));
     }
     let upper = prefix.to_uppercase();
     let types = builder

@@ -21,13 +21,17 @@ pub fn folder() -> PathBuf {
         .unwrap_or_else(|error| panic!("{}: {error}", bpf.display()))
 }
 
-/// Where Debian and Ubuntu keep `asm/types.h`, which `clang -target bpf` does not look for by itself.
-fn multiarch_include() -> Option<PathBuf> {
-    let directory = PathBuf::from(format!(
-        "/usr/include/{}-linux-gnu",
-        variable("CARGO_CFG_TARGET_ARCH")
-    ));
-    directory.is_dir().then_some(directory)
+/// Where Debian and Ubuntu keep `asm/types.h`, which `clang -target bpf` does not look for by itself: for this machine's
+/// own processor, or for another one that is compiled for.
+pub(crate) fn multiarch_include() -> Option<PathBuf> {
+    let arch = variable("CARGO_CFG_TARGET_ARCH");
+    [
+        format!("/usr/include/{arch}-linux-gnu"),
+        format!("/usr/{arch}-linux-gnu/include"),
+    ]
+    .into_iter()
+    .map(PathBuf::from)
+    .find(|directory| directory.is_dir())
 }
 
 /// Compiles `bpf/SOURCE.bpf.c` to `OUT_DIR/OBJECT.bpf.o`.

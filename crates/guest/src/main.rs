@@ -45,6 +45,7 @@ fn main() {
 
 fn run_in_machine() -> Result<()> {
     machine::mount_file_systems()?;
+    machine::show_warnings()?;
     let mut channel = Channel::shared_memory()?;
     live(&mut channel)?;
     machine::power_off()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use probe::{Failure, Probe, loader::Loader, metrics::Families, range::at_least_1};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(10);
 
 /// What is counted.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// Programs executed.
@@ -37,7 +38,7 @@ pub struct Spec {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// execve(2)'s beginning is taken for an exec: execveat(2) is missed, and failures count as successes.

@@ -1,6 +1,9 @@
-//! The kernel half in place: on its function, proven and read.
+//! The kernel half in place: on its function, in one file or in those of all watched processes, proven and read.
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use probe::{
@@ -9,11 +12,12 @@ use probe::{
     loader::{Hook, Knobs, Link, Loader, Object},
     maps::{self, MapError, PerCpuArray, PerCpuHash},
     object_file,
+    select::{Criteria, FileId, Selection, Targets},
     stats::unaccounted,
 };
 
 use crate::{
-    place::{AttachError, Function, Place, find, kernel_hint},
+    place::{AttachError, Function, Place, find, find_in, kernel_hint},
     proof,
     spec::Control,
     tally::{Calls, Entry, Tally},
@@ -55,9 +59,14 @@ pub(crate) struct Reading {
 /// The counter in place. Dropping it takes it off.
 pub(crate) struct Counter {
     config: Config,
-    place: Place,
+    /// Where it is. Without targets, one place.
+    places: Vec<(Place, Link)>,
+    /// Files of watched processes in which it could not be put, so that it is said once.
+    refused: BTreeSet<FileId>,
+    selection: Selection,
+    /// Whether it was told whom to watch.
+    has_targets: bool,
     object: Object,
-    _link: Link,
     calls: PerCpuHash<calls_key, u64>,
     counters: PerCpuArray<calls_counters>,
     programs: Programs,
@@ -79,49 +88,144 @@ fn is_alive(process: u32) -> bool {
     kill(Pid::from_raw(process), None) != Err(Errno::ESRCH)
 }
 
+/// Sees that a hook lies where it was asked to be.
+fn see(place: &Place) -> Result<(), String> {
+    let Place::Program {
+        path,
+        offset_bytes,
+        is_shared,
+        ..
+    } = place
+    else {
+        return Ok(());
+    };
+    if *is_shared {
+        tracing::info!(
+            "something else had a breakpoint there before: that ours is there is the kernel's word alone"
+        );
+    }
+    let lies_there = proof::has_breakpoint(path, *offset_bytes)
+        .map_err(|error| format!("cannot look at {}: {error}", path.display()))?;
+    if lies_there {
+        return Ok(());
+    }
+    Err(format!(
+        "the hook was accepted, but {} has no breakpoint at {offset_bytes:#x} when it is mapped: its file system may \
+         forbid execution",
+        path.display()
+    ))
+}
+
+/// Puts the program on a place.
+fn hang(object: &mut Object, function: &Function, place: &Place) -> Result<Link, AttachError> {
+    let ([program, _], _) = function.programs();
+    object
+        .attach(program, &place.hook())
+        .map_err(|error| match place {
+            Place::Kernel { name } => kernel_hint(name, error),
+            Place::Program { .. } => error.into(),
+        })
+}
+
 impl Counter {
-    /// Finds the function, loads the kernel half and puts it there.
+    /// Loads the kernel half and puts it where the function is: where the configuration says, or, if there are targets,
+    /// wherever the program's path leads to for one of them, now and later.
     ///
     /// # Errors
-    /// See [`AttachError`]; nothing stays attached then.
-    pub(crate) fn attach(loader: Loader, mut config: Config) -> Result<Self, AttachError> {
+    /// See [`AttachError`]; nothing stays attached then. That targets do not have the program yet is none.
+    pub(crate) fn attach(
+        loader: Loader,
+        mut config: Config,
+        targets: Option<&Targets>,
+    ) -> Result<Self, AttachError> {
         if config.max_processes > 0 && !sees_all_processes() {
             tracing::warn!("this is not the initial PID namespace: calls are not told apart by process");
             config.max_processes = 0;
         }
-        let place = find(&config.function)?;
+        let is_followed = targets.is_some() && matches!(config.function, Function::Program { .. });
+        let fixed = (!is_followed).then(|| find(&config.function)).transpose()?;
         let (name, bytes) = match config.control {
             Some(Control::ZeroKey) => object_file!("calls.zero_key"),
             Some(Control::PointerAdd) => object_file!("calls.pointer_add"),
             None => object_file!("calls"),
         };
-        let (names, [other, other_stimulus]) = place.programs();
+        let (names, [other, other_stimulus]) = config.function.programs();
         let by_process = [u8::from(config.max_processes > 0)];
-        let knobs = Knobs::default()
+        let criteria = Criteria::of(targets);
+        let knobs = criteria
+            .knobs(Knobs::default())
             .global("calls_by_process", &by_process)
             .max_entries("calls", config.max_entries)
             .without(other)
             .without(other_stimulus);
         let mut object = Object::load(loader, name, bytes, &knobs)?;
         let programs = Programs::before_attach(&object, &names)?;
-        let link = object
-            .attach(names[0], &place.hook())
-            .map_err(|error| match &place {
-                Place::Kernel { name } => kernel_hint(name, error),
-                Place::Program { .. } => error.into(),
-            })?;
-        Ok(Self {
+        let places = match fixed {
+            Some(place) => {
+                let link = hang(&mut object, &config.function, &place)?;
+                vec![(place, link)]
+            }
+            None => Vec::new(),
+        };
+        let mut counter = Self {
             calls: object.map("calls")?,
             counters: object.map("counters")?,
+            selection: Selection::of(&object)?,
             tally: Tally::new(config.max_processes as usize),
             cgroups: Cgroups::new(),
             unseen: Vec::new(),
+            refused: BTreeSet::new(),
+            has_targets: targets.is_some(),
             config,
-            place,
+            places,
             object,
-            _link: link,
             programs,
-        })
+        };
+        if let Some(targets) = targets {
+            counter.select(targets)?;
+        }
+        Ok(counter)
+    }
+
+    /// Watches these targets from now on, and is in the files that the program's path leads to for them.
+    ///
+    /// # Errors
+    /// When a map cannot be written.
+    pub(crate) fn select(&mut self, targets: &Targets) -> Result<(), MapError> {
+        self.selection.set(targets)?;
+        if let Function::Program { path, .. } = &self.config.function {
+            let files = targets.files(path);
+            self.follow(&files);
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, files: &[(FileId, PathBuf)]) {
+        self.places
+            .retain(|(place, _)| files.iter().any(|(id, _)| place.is_in(*id)));
+        self.refused
+            .retain(|refused| files.iter().any(|(id, _)| id == refused));
+        for (id, path) in files {
+            if self.refused.contains(id) || self.places.iter().any(|(place, _)| place.is_in(*id)) {
+                continue;
+            }
+            let function = &self.config.function;
+            let object = &mut self.object;
+            let hung = find_in(function, path)
+                .and_then(|place| hang(object, function, &place).map(|link| (place, link)));
+            match hung {
+                Ok((place, link)) => {
+                    if let Err(reason) = see(&place) {
+                        tracing::error!("{reason}");
+                    }
+                    self.places.push((place, link));
+                }
+                Err(error) => {
+                    tracing::error!("calls of {} are not counted: {error}", path.display());
+                    self.refused.insert(*id);
+                }
+            }
+        }
     }
 
     /// What it was configured with.
@@ -129,48 +233,26 @@ impl Counter {
         &self.config
     }
 
-    /// Sees that such hooks fire here, and that this one lies where it was asked to be.
+    /// Sees that such hooks fire here, and that each lies where it was asked to be.
     ///
     /// # Errors
     /// The reason in words when either is not so.
     pub(crate) fn prove(&mut self) -> Result<(), String> {
         self.stimulate()?;
-        if let Place::Program {
-            path,
-            offset_bytes,
-            is_shared,
-            ..
-        } = &self.place
-        {
-            if *is_shared {
-                tracing::info!(
-                    "something else had a breakpoint there before: that ours is there is the kernel's word alone"
-                );
-            }
-            let lies_there = proof::has_breakpoint(path, *offset_bytes)
-                .map_err(|error| format!("cannot look at {}: {error}", path.display()))?;
-            if !lies_there {
-                return Err(format!(
-                    "the hook was accepted, but {} has no breakpoint at {offset_bytes:#x} when it is mapped: its \
-                     file system may forbid execution",
-                    path.display()
-                ));
-            }
-        }
-        Ok(())
+        self.places.iter().try_for_each(|(place, _)| see(place))
     }
 
     fn stimulate(&mut self) -> Result<(), String> {
-        let ([_, stimulus], _) = self.place.programs();
+        let ([_, stimulus], _) = self.config.function.programs();
         let before = self.stimuli()?;
         let offset_bytes;
-        let (hook, call): (Hook<'_>, fn()) = match self.place {
-            Place::Program { .. } => {
+        let (hook, call): (Hook<'_>, fn()) = match self.config.function {
+            Function::Program { .. } => {
                 offset_bytes = proof::stimulus_offset_bytes()?;
                 let path = Path::new(proof::OWN_FILE);
                 (Hook::Uprobe { path, offset_bytes }, || proof::stimulus())
             }
-            Place::Kernel { .. } => {
+            Function::Kernel { .. } => {
                 let function = proof::KERNEL_STIMULUS;
                 (Hook::Kprobe { function }, proof::kernel_stimulus)
             }
@@ -199,6 +281,12 @@ impl Counter {
 
     fn verdicts(&self) -> Result<[u64; CALLS_VERDICTS as usize], MapError> {
         Ok(maps::sum(&self.counters.get(&0, 0)?).verdicts)
+    }
+
+    /// A watched process may end and its path with it, while others run the same file.
+    fn is_current(&self) -> bool {
+        !self.places.is_empty()
+            && (self.has_targets || self.places.iter().all(|(place, _)| place.is_current()))
     }
 
     fn entries(&self) -> Result<Vec<Entry>, MapError> {
@@ -273,7 +361,7 @@ impl Counter {
             by_process: calls.by_process.into_iter().collect(),
             hits,
             entries: entries.len() as u64,
-            is_current: self.place.is_current(),
+            is_current: self.is_current(),
         })
     }
 }

@@ -2,11 +2,14 @@
 
 use std::{
     io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use probe::loader::{Hook, LoadError};
+use probe::{
+    loader::{Hook, LoadError},
+    maps::MapError,
+    select::FileId,
+};
 
 use crate::{
     proof,
@@ -22,6 +25,8 @@ pub(crate) enum Function {
         path: PathBuf,
         /// Its name in that file.
         symbol: String,
+        /// What it may be called there instead.
+        or_symbol: Option<String>,
         /// A file with its debug information.
         debug_file: Option<PathBuf>,
     },
@@ -49,6 +54,9 @@ pub(crate) enum AttachError {
     /// The kernel half could not be loaded or attached.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The kernel half could not be told whom to watch.
+    #[error("cannot write a BPF map: {0}")]
+    Map(#[from] MapError),
     /// The kernel has no such function, as far as it tells.
     #[error("{source}{hint}")]
     Kernel {
@@ -65,8 +73,8 @@ pub(crate) enum Place {
     Program {
         path: PathBuf,
         offset_bytes: u64,
-        /// Device and inode: the kernel's hook is on them, whatever becomes of the path.
-        identity: (u64, u64),
+        /// The kernel's hook is on this file, whatever becomes of the path.
+        file: FileId,
         /// Somebody else's breakpoint was there first, which a look cannot tell from ours.
         is_shared: bool,
     },
@@ -75,8 +83,8 @@ pub(crate) enum Place {
     },
 }
 
-impl Place {
-    /// The programs for it, the one that counts and the one that is stimulated, and those for the other place.
+impl Function {
+    /// The programs for it, the one that counts and the one that is stimulated, and those for the other kind.
     pub(crate) fn programs(&self) -> ([&'static str; 2], [&'static str; 2]) {
         let (uprobe, kprobe) = (
             ["calls_uprobe", "calls_uprobe_stimulus"],
@@ -86,6 +94,13 @@ impl Place {
             Self::Program { .. } => (uprobe, kprobe),
             Self::Kernel { .. } => (kprobe, uprobe),
         }
+    }
+}
+
+impl Place {
+    /// Whether it is in this file.
+    pub(crate) fn is_in(&self, id: FileId) -> bool {
+        matches!(self, Self::Program { file, .. } if *file == id)
     }
 
     pub(crate) fn hook(&self) -> Hook<'_> {
@@ -103,60 +118,68 @@ impl Place {
     /// Whether what the hook lies in is still what the path leads to.
     pub(crate) fn is_current(&self) -> bool {
         match self {
-            Place::Program {
-                path,
-                identity: known,
-                ..
-            } => identity(path).is_ok_and(|now| now == *known),
+            Place::Program { path, file, .. } => FileId::of(path).is_ok_and(|now| now == *file),
             Place::Kernel { .. } => true,
         }
     }
 }
 
-/// Finds a function.
+/// Finds a function where it is said to be.
 ///
 /// # Errors
 /// When it is not there, or its calls could not be counted.
 pub(crate) fn find(function: &Function) -> Result<Place, AttachError> {
     match function {
         Function::Kernel { name } => Ok(Place::Kernel { name: name.clone() }),
-        Function::Program {
-            path,
-            symbol,
-            debug_file,
-        } => {
-            let unusable = |source| AttachError::File {
-                path: path.clone(),
-                source,
-            };
-            // Links are left to the kernel: what /proc/PID/root leads to has no other path here.
-            let file = std::path::absolute(path).map_err(unusable)?;
-            let location = symbol::find(&file, debug_file.as_deref(), symbol)?;
-            tracing::info!(
-                "{symbol} of {} begins at {:#x} of the file, says {}",
-                file.display(),
-                location.offset_bytes,
-                location.named_by.display()
-            );
-            if !location.clones.is_empty() {
-                tracing::warn!(
-                    "{symbol} also has parts that may be called without it: {}; those calls are not counted",
-                    location.clones.join(", ")
-                );
-            }
-            Ok(Place::Program {
-                offset_bytes: location.offset_bytes,
-                identity: identity(&file).map_err(unusable)?,
-                is_shared: proof::has_breakpoint(&file, location.offset_bytes).map_err(unusable)?,
-                path: file,
-            })
-        }
+        Function::Program { path, .. } => find_in(function, path),
     }
 }
 
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let metadata = std::fs::metadata(path)?;
-    Ok((metadata.dev(), metadata.ino()))
+/// Finds a program's function in this file.
+///
+/// # Errors
+/// When it is not there, or its calls could not be counted.
+pub(crate) fn find_in(function: &Function, path: &Path) -> Result<Place, AttachError> {
+    let Function::Program {
+        symbol,
+        or_symbol,
+        debug_file,
+        ..
+    } = function
+    else {
+        return find(function);
+    };
+    let unusable = |source| AttachError::File {
+        path: path.to_owned(),
+        source,
+    };
+    // Links are left to the kernel: what /proc/PID/root leads to has no other path here.
+    let file = std::path::absolute(path).map_err(unusable)?;
+    let (symbol, location) = match symbol::find(&file, debug_file.as_deref(), symbol) {
+        Err(missing @ SymbolError::Missing { .. }) => {
+            let other = or_symbol.as_ref().ok_or(missing)?;
+            (other, symbol::find(&file, debug_file.as_deref(), other)?)
+        }
+        found => (symbol, found?),
+    };
+    tracing::info!(
+        "{symbol} of {} begins at {:#x} of the file, says {}",
+        file.display(),
+        location.offset_bytes,
+        location.named_by.display()
+    );
+    if !location.clones.is_empty() {
+        tracing::warn!(
+            "{symbol} also has parts that may be called without it: {}; those calls are not counted",
+            location.clones.join(", ")
+        );
+    }
+    Ok(Place::Program {
+        offset_bytes: location.offset_bytes,
+        file: FileId::of(&file).map_err(unusable)?,
+        is_shared: proof::has_breakpoint(&file, location.offset_bytes).map_err(unusable)?,
+        path: file,
+    })
 }
 
 /// Names of kernel functions that are near, if the kernel had none of this name.

@@ -2,7 +2,7 @@
 
 use probe::{
     accounting::{add_attached, add_hits, add_map},
-    metrics::{Families, Value, labels},
+    metrics::{Families, Value, forever, labels},
 };
 
 use crate::{
@@ -27,12 +27,12 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Names that a manifest made up live as long as the program: there are as many as probes.
+    /// Names that a manifest made up.
     pub(crate) fn new(metric: &str, help: &str) -> Self {
         Self {
-            calls: metric.to_owned().leak(),
-            calls_by_process: format!("{metric}_by_process").leak(),
-            help: help.to_owned().leak(),
+            calls: forever(metric),
+            calls_by_process: forever(&format!("{metric}_by_process")),
+            help: forever(help),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use probe::{Failure, Probe, loader::Loader, metrics::Families, range::at_least_1};
+use probe::{Failure, Probe, loader::Loader, metrics::Families, range::at_least_1, select::Targets};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -15,13 +16,16 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// Which function's calls are counted: `program` and `symbol`, or `kprobe`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// Path of the program or library, as the daemon sees it.
     pub program: Option<PathBuf>,
     /// The function's name in its symbol table; Fortran adds `_`, a version may follow (`f@V1`).
     pub symbol: Option<String>,
+    /// What the function may be called instead.
+    #[serde(skip)]
+    pub or_symbol: Option<String>,
     /// A function of the kernel.
     pub kprobe: Option<String>,
     /// A file with the program's debug information, where it is not in one of the usual places.
@@ -43,7 +47,7 @@ pub struct Spec {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// A map is asked for the key at address 0: the verifier must refuse it.
@@ -74,6 +78,7 @@ impl Spec {
             (Some(path), Some(symbol), None, debug_file) => Ok(Function::Program {
                 path: path.clone(),
                 symbol: symbol.clone(),
+                or_symbol: self.or_symbol.clone(),
                 debug_file: debug_file.clone(),
             }),
             (None, None, Some(name), None) => Ok(Function::Kernel { name: name.clone() }),
@@ -91,6 +96,23 @@ fn is_metric_name(name: &str) -> bool {
         && characters.all(|character| character.is_ascii_alphanumeric() || character == '_')
         && !name.ends_with("_total")
         && !name.starts_with("probelab_")
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            program: None,
+            symbol: None,
+            or_symbol: None,
+            kprobe: None,
+            debug_file: None,
+            metric: default_metric(),
+            help: default_help(),
+            max_entries: default_max_entries(),
+            max_processes: default_max_processes(),
+            control: None,
+        }
+    }
 }
 
 impl probe::Spec for Spec {
@@ -113,17 +135,32 @@ impl probe::Spec for Spec {
     }
 
     fn start(&self, loader: Loader) -> Result<Box<dyn Probe>, Failure> {
-        let counter = Counter::attach(
-            loader,
-            Config {
-                function: self.function()?,
-                max_entries: self.max_entries,
-                max_processes: self.max_processes,
-                control: self.control,
-            },
-        )?;
+        self.begin(loader, None)
+    }
+
+    fn can_select(&self) -> bool {
+        true
+    }
+
+    fn follows_programs(&self) -> bool {
+        self.program.is_some()
+    }
+
+    fn start_for(&self, loader: Loader, targets: &Targets) -> Result<Box<dyn Probe>, Failure> {
+        self.begin(loader, Some(targets))
+    }
+}
+
+impl Spec {
+    fn begin(&self, loader: Loader, targets: Option<&Targets>) -> Result<Box<dyn Probe>, Failure> {
+        let config = Config {
+            function: self.function()?,
+            max_entries: self.max_entries,
+            max_processes: self.max_processes,
+            control: self.control,
+        };
         Ok(Box::new(Started {
-            counter,
+            counter: Counter::attach(loader, config, targets)?,
             names: Names::new(&self.metric, &self.help),
             proven: false,
         }))
@@ -152,6 +189,10 @@ impl Probe for Started {
         Ok(())
     }
 
+    fn select(&mut self, targets: &Targets) -> Result<(), Failure> {
+        Ok(self.counter.select(targets)?)
+    }
+
     fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {
         let reading = self.counter.read()?;
         report::add(families, self.names, self.counter.config(), self.proven, &reading);
@@ -169,13 +210,9 @@ mod tests {
         Spec {
             program: Some("/bin/true".into()),
             symbol: Some("main".to_owned()),
-            kprobe: None,
-            debug_file: None,
-            metric: default_metric(),
-            help: default_help(),
             max_entries: 1,
             max_processes: 0,
-            control: None,
+            ..Spec::default()
         }
     }
 

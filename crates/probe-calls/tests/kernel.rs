@@ -71,13 +71,10 @@ fn spec(program: &Path) -> Spec {
     Spec {
         program: Some(program.to_owned()),
         symbol: Some("area_".to_owned()),
-        kprobe: None,
-        debug_file: None,
         metric: "area_calculations".to_owned(),
         help: "Areas.".to_owned(),
         max_entries: 64,
-        max_processes: 20,
-        control: None,
+        ..Spec::default()
     }
 }
 

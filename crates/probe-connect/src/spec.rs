@@ -8,6 +8,7 @@ use probe::{
     metrics::Families,
     range::{MIN_RING_BUFFER_BYTES, at_least_1, ring_buffer_bytes},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a connect probe observes: all TCP connection attempts of the machine.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// Attempts followed at the same time; those beyond are counted as lost. An entry takes about 100 bytes.
@@ -45,7 +46,7 @@ pub struct Spec {
 }
 
 /// Where and how single attempts are reported.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Events {
     /// The file, replaced at the start, or `-` for standard output.
@@ -62,7 +63,7 @@ pub struct Events {
 }
 
 /// What a line about one attempt looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// `PID COMM IP SADDR DADDR DPORT LAT(ms)` under one line of headings; successes only, as there is no column for
@@ -74,7 +75,7 @@ pub enum Format {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// A refused connection counts as an established one.

@@ -14,6 +14,7 @@ use probe::{
     object_file,
     packet_socket::{AttachError, PacketSocket},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use report::{PROTOCOL_NAMES, REASON_NAMES};
@@ -22,7 +23,7 @@ use types::{DROP_REASON_SLOTS, DROP_VERDICTS, drop_count, drop_counters};
 const PROGRAM: &str = "drop_packet";
 
 /// What a manifest says about this probe.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// The network interface, in the daemon's network namespace.
@@ -32,7 +33,7 @@ pub struct Spec {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// Only IPv4 is looked into: IPv6 counts as something else.

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use probe::accounting::{Hits, Programs, ReadError};
 use probe::clock::{monotonic_ns, real_ns};
-use probe::histogram::{HTTP_BOUNDS_SECONDS, bound_ns};
 use probe::interface::Interface;
 use probe::loader::{Knobs, LoadError, Loader, Object};
 use probe::maps::{self, Array, Hash, MapError, PerCpuArray, PerCpuHash, RingBuffer};
@@ -13,6 +12,7 @@ use probe::object_file;
 use probe::packet_socket::{self, PacketSocket};
 use probe::stats::ProgramStats;
 
+use crate::bounds::Bounds;
 use crate::slow::SlowPath;
 use crate::tally::{Exchange, Tally};
 use crate::types::{
@@ -39,6 +39,8 @@ pub struct Config {
     pub exchange_log: bool,
     /// Whether an empty program runs beside the probe, to show what a hook costs by itself.
     pub calibrate: bool,
+    /// Bounds of the duration histograms.
+    pub bounds: Bounds,
     /// Use the object with the known pairing mistake. For the lab's negative control only.
     pub wrong_pairing: bool,
 }
@@ -121,7 +123,7 @@ impl HttpProbe {
         }
         let mut ports = [0_u16; HTTP_MAX_PORTS as usize];
         ports[..config.ports.len()].copy_from_slice(&config.ports);
-        let bounds_ns = HTTP_BOUNDS_SECONDS.map(bound_ns);
+        let bounds_ns = config.bounds.padded_ns();
         let flags = [u8::from(config.interface.loopback), u8::from(config.exchange_log)];
         let (name, bytes) = if config.wrong_pairing {
             object_file!("http.wrong_pairing")
@@ -159,11 +161,11 @@ impl HttpProbe {
             histograms: object.map("histograms")?,
             segments: object.map("segments")?,
             exchanges: object.map("exchanges")?,
+            slow: SlowPath::new(config.bounds.clone()),
             config,
             object,
             empty,
             socket,
-            slow: SlowPath::default(),
             expired: Tally::default(),
             finished: Vec::new(),
             programs,
@@ -256,7 +258,7 @@ impl HttpProbe {
     pub fn read(&mut self) -> Result<Reading, ReadError> {
         self.drain();
         let hits = self.programs.hits(&self.object, || self.verdicts())?;
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(self.config.bounds.clone());
         tally.add_counters(&maps::sum(&self.counters.get(&0, 0)?));
         let mut series = 0;
         for entry in self.histograms.iter() {

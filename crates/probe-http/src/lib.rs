@@ -4,6 +4,7 @@
 //!
 //! Knows nothing of HTTP endpoints of its own, or the lab.
 
+pub mod bounds;
 mod exchange_log;
 pub mod kernel;
 pub mod parser;

@@ -10,6 +10,7 @@ use std::mem::size_of;
 use connection::{Connection, Sink};
 use stream::Piece;
 
+use crate::bounds::Bounds;
 use crate::parser::Direction;
 use crate::tally::{Exchange, Tally};
 use crate::types::{
@@ -33,6 +34,17 @@ pub struct SlowPath {
 }
 
 impl SlowPath {
+    /// One whose latencies have these bounds. The default has the advised ones.
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            connections: BTreeMap::new(),
+            sink: Sink {
+                tally: Tally::new(bounds),
+                ..Sink::default()
+            },
+        }
+    }
+
     /// Takes one event of the ring buffer.
     ///
     /// # Errors

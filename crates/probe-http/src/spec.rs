@@ -10,9 +10,11 @@ use probe::{
     metrics::Families,
     range::{at_least_1, ring_buffer_bytes},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    bounds::Bounds,
     exchange_log::ExchangeLog,
     kernel::{Config, HttpProbe},
     report,
@@ -20,7 +22,7 @@ use crate::{
 };
 
 /// What an HTTP probe watches.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// The network interface, in the daemon's network namespace.
@@ -35,6 +37,9 @@ pub struct Spec {
     /// Attach an empty program beside the probe, to show what a hook costs by itself.
     #[serde(default)]
     pub calibrate: bool,
+    /// Bounds of the duration histograms beside the advised ones, up to four: what an objective asks about.
+    #[serde(default)]
+    pub bucket_bounds_seconds: Vec<f64>,
     /// Size of each ring buffer: a power of two, at least 4096.
     #[serde(default = "default_ring_buffer_bytes")]
     pub ring_buffer_bytes: u32,
@@ -46,7 +51,7 @@ pub struct Spec {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// A request's time starts with the first packet after the previous response.
@@ -72,6 +77,7 @@ impl probe::Spec for Spec {
         }
         at_least_1("maxConnections", self.max_connections)?;
         ring_buffer_bytes("ringBufferBytes", self.ring_buffer_bytes)?;
+        Bounds::with(&self.bucket_bounds_seconds)?;
         at_least_1("idleSeconds", self.idle_seconds)
     }
 
@@ -96,6 +102,7 @@ impl probe::Spec for Spec {
                 ring_buffer_bytes: self.ring_buffer_bytes,
                 exchange_log: log.is_some(),
                 calibrate: self.calibrate,
+                bounds: Bounds::with(&self.bucket_bounds_seconds)?,
                 wrong_pairing: self.control == Some(Control::WrongPairing),
             },
         )?;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use probe::histogram::{HTTP_BOUNDS_SECONDS, Histogram};
+use probe::histogram::Histogram;
 
+use crate::bounds::Bounds;
 use crate::types::{
     HTTP_OUTCOME_COMPLETE, HTTP_OUTCOMES, HTTP_UNPARSED_KINDS, http_counters, http_exchange, http_histogram,
     http_key,
@@ -19,9 +20,9 @@ pub struct Latency {
     pub first_byte: Histogram,
 }
 
-impl Default for Latency {
-    fn default() -> Self {
-        let empty = Histogram::new(&HTTP_BOUNDS_SECONDS);
+impl Latency {
+    fn new(bounds: &Bounds) -> Self {
+        let empty = Histogram::new(bounds.seconds());
         Self {
             duration: empty.clone(),
             first_byte: empty,
@@ -76,6 +77,8 @@ impl From<&http_exchange> for Exchange {
 /// Counts of requests by how they ended, with their latencies.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {
+    /// Of all latencies.
+    bounds: Bounds,
     /// By method (`HTTP_METHOD_*`) and status.
     pub latencies: BTreeMap<(u8, u16), Latency>,
     /// By `HTTP_OUTCOME_*`.
@@ -91,12 +94,23 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// An empty one. The default has the advised bounds.
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
+    fn latency(&mut self, method: u8, status: u16) -> &mut Latency {
+        self.latencies
+            .entry((method, status))
+            .or_insert_with(|| Latency::new(&self.bounds))
+    }
+
     /// Counts a finished request.
     pub fn complete(&mut self, exchange: &Exchange) {
-        let latency = self
-            .latencies
-            .entry((exchange.method, exchange.status))
-            .or_default();
+        let latency = self.latency(exchange.method, exchange.status);
         latency
             .duration
             .record_ns(exchange.end_ns.saturating_sub(exchange.start_ns));
@@ -122,7 +136,7 @@ impl Tally {
 
     /// Adds one CPU's latencies of one method and status.
     pub fn add_histogram(&mut self, method: u8, status: u16, histogram: &http_histogram) {
-        let latency = self.latencies.entry((method, status)).or_default();
+        let latency = self.latency(method, status);
         latency
             .duration
             .add(&histogram.duration_buckets, u128::from(histogram.duration_sum_ns));
@@ -135,7 +149,7 @@ impl Tally {
     /// Adds another tally.
     pub fn merge(&mut self, other: &Self) {
         for (key, theirs) in &other.latencies {
-            let mine = self.latencies.entry(*key).or_default();
+            let mine = self.latency(key.0, key.1);
             mine.duration.merge(&theirs.duration);
             mine.first_byte.merge(&theirs.first_byte);
         }

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use probe::interface::Interface;
 use probe::loader::Loader;
+use probe_http::bounds::Bounds;
 use probe_http::kernel::Reading;
 use probe_http::{AttachError, Config, HttpProbe};
 
@@ -25,6 +26,7 @@ fn config(port: u16, wrong_pairing: bool) -> Config {
         ring_buffer_bytes: 1 << 20,
         exchange_log: true,
         calibrate: true,
+        bounds: Bounds::default(),
         wrong_pairing,
     }
 }

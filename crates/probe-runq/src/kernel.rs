@@ -15,6 +15,7 @@ use probe::{
     loader::{Hook, Knobs, Link, LoadError, Loader, Object},
     maps::{self, Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
     object_file,
+    select::{Criteria, Selection, Targets},
 };
 
 use crate::{
@@ -70,6 +71,7 @@ pub struct RunqProbe {
     counters: PerCpuArray<runq_counters>,
     waits: PerCpuHash<runq_series, runq_waits>,
     events: RingBuffer,
+    selection: Selection,
     _links: Vec<Link>,
 }
 
@@ -84,14 +86,16 @@ fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
 }
 
 impl RunqProbe {
-    /// Loads the kernel half, attaches all of it, and lets it begin.
+    /// Loads the kernel half, attaches all of it, and lets it begin. It watches these targets, or everybody.
     ///
     /// # Errors
     /// See [`AttachError`]; nothing stays attached then.
-    pub fn attach(loader: Loader, config: Config) -> Result<Self, AttachError> {
+    pub fn attach(loader: Loader, config: Config, targets: Option<&Targets>) -> Result<Self, AttachError> {
+        let criteria = Criteria::of(targets);
         let bounds_ns = BOUNDS_SECONDS.map(bound_ns);
         let event_min_ns = config.event_min_ns.unwrap_or(0).to_ne_bytes();
-        let knobs = Knobs::default()
+        let knobs = criteria
+            .knobs(Knobs::default())
             .global("runq_bounds_ns", bytemuck::cast_slice(&bounds_ns))
             .global("runq_event_min_ns", &event_min_ns)
             .max_entries("tasks", config.max_tasks)
@@ -104,6 +108,10 @@ impl RunqProbe {
             .iter()
             .map(|(program, _)| object.attach(program, &Hook::BtfTracepoint))
             .collect::<Result<_, _>>()?;
+        let mut selection = Selection::of(&object)?;
+        if let Some(targets) = targets {
+            selection.set(targets)?;
+        }
         let mut attached_ns: Array<u64> = object.map("attached_ns")?;
         attached_ns.set(0, monotonic_ns(), 0)?;
         Ok(Self {
@@ -112,8 +120,17 @@ impl RunqProbe {
             events: object.map("events")?,
             object,
             programs,
+            selection,
             _links: links,
         })
+    }
+
+    /// Watches these targets from now on. Control groups that are no longer among them are returned.
+    ///
+    /// # Errors
+    /// When a map cannot be written.
+    pub fn select(&mut self, targets: &Targets) -> Result<Vec<u64>, MapError> {
+        self.selection.set(targets)
     }
 
     /// Starts a thread that sleeps, and sees whether each program ran.

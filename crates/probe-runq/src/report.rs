@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use probe::{
     accounting::{add_attached, add_hits, add_lost, add_map},
     cgroups::Cgroups,
-    metrics::{Families, Value, labels},
+    metrics::{Families, Summary, Value, labels},
 };
 
 use crate::{
@@ -162,14 +162,16 @@ fn add_group(families: &mut Families, path: &str, waits: &Waits) {
             Value::Counter(count),
         );
     }
-    for (share, seconds) in waits.quantiles(&QUANTILES) {
-        families.add(
-            "runq_latency_summary_seconds",
-            "Waits since the start: shortest (0) and longest (1) exactly, between them guessed from the histogram.",
-            labels([("cgroup", path), ("quantile", &share.to_string())]),
-            Value::GaugeSeconds(seconds),
-        );
-    }
+    families.add(
+        "runq_wait_seconds",
+        "Waits since the start: shortest (0) and longest (1) exactly, between them guessed from the histogram.",
+        labels([("cgroup", path)]),
+        Value::Summary(Summary {
+            quantiles: waits.quantiles(&QUANTILES),
+            sum: waits.histogram.sum_seconds(),
+            count: waits.histogram.count(),
+        }),
+    );
 }
 
 fn add_throttling(families: &mut Families, path: &str) {

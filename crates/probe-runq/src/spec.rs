@@ -7,7 +7,9 @@ use probe::{
     loader::Loader,
     metrics::Families,
     range::{MIN_RING_BUFFER_BYTES, at_least_1, ring_buffer_bytes},
+    select::Targets,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
@@ -19,8 +21,8 @@ use crate::{
 /// How often control groups that are gone make room in the maps.
 const SWEEP: Duration = Duration::from_secs(30);
 
-/// What a run-queue probe watches: all tasks of the machine.
-#[derive(Debug, Clone, Deserialize)]
+/// What a run-queue probe watches: all tasks of the machine, or those it is told to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// Tasks known at the same time; waits of those beyond are counted as lost. About 100 bytes each.
@@ -37,7 +39,7 @@ pub struct Spec {
 }
 
 /// Which waits are reported one by one, and where.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Events {
     /// Where to write one line per wait.
@@ -50,7 +52,7 @@ pub struct Events {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// A wait is counted one bucket too low: the bucket's lower bound is taken for its upper one.
@@ -86,6 +88,17 @@ fn default_ring_buffer_bytes() -> u32 {
     1 << 18
 }
 
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            max_tasks: default_max_tasks(),
+            max_series: default_max_series(),
+            events: None,
+            control: None,
+        }
+    }
+}
+
 impl probe::Spec for Spec {
     fn check(&self) -> Result<(), String> {
         at_least_1("maxTasks", self.max_tasks)?;
@@ -102,6 +115,20 @@ impl probe::Spec for Spec {
     }
 
     fn start(&self, loader: Loader) -> Result<Box<dyn Probe>, Failure> {
+        self.begin(loader, None)
+    }
+
+    fn can_select(&self) -> bool {
+        true
+    }
+
+    fn start_for(&self, loader: Loader, targets: &Targets) -> Result<Box<dyn Probe>, Failure> {
+        self.begin(loader, Some(targets))
+    }
+}
+
+impl Spec {
+    fn begin(&self, loader: Loader, targets: Option<&Targets>) -> Result<Box<dyn Probe>, Failure> {
         let log = match &self.events {
             Some(Events { path, .. }) => Some(
                 EventLog::create(path)
@@ -124,7 +151,7 @@ impl probe::Spec for Spec {
         };
         Ok(Box::new(Started {
             reporter: Reporter::new(config.clone()),
-            probe: RunqProbe::attach(loader, config)?,
+            probe: RunqProbe::attach(loader, config, targets)?,
             log,
         }))
     }
@@ -134,6 +161,15 @@ struct Started {
     probe: RunqProbe,
     reporter: Reporter,
     log: Option<EventLog>,
+}
+
+impl Started {
+    /// Ends the series of these control groups; what was counted stays in that of all that ended.
+    fn end(&mut self, cgroups: &[u64]) -> Result<(), Failure> {
+        let waits = self.probe.forget(cgroups)?;
+        self.reporter.keep(cgroups, waits);
+        Ok(())
+    }
 }
 
 impl Probe for Started {
@@ -164,9 +200,13 @@ impl Probe for Started {
 
     fn sweep(&mut self, _now_ns: u64) -> Result<(), Failure> {
         let gone = self.reporter.gone_since_last_time(&self.probe.cgroups()?);
-        let waits = self.probe.forget(&gone)?;
-        self.reporter.keep(&gone, waits);
-        Ok(())
+        self.end(&gone)
+    }
+
+    /// Series of control groups that are watched no more end at once.
+    fn select(&mut self, targets: &Targets) -> Result<(), Failure> {
+        let left = self.probe.select(targets)?;
+        self.end(&left)
     }
 
     fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {

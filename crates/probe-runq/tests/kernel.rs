@@ -26,7 +26,7 @@ fn config() -> Config {
 
 fn attach(loader: Loader, config: Config) -> Option<(RunqProbe, MutexGuard<'static, ()>)> {
     let guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    match RunqProbe::attach(loader, config) {
+    match RunqProbe::attach(loader, config, None) {
         Ok(probe) => Some((probe, guard)),
         Err(AttachError::Load(error)) if error.to_string().contains("os error 1)") => {
             eprintln!("SKIPPED: {error}");

@@ -35,8 +35,7 @@ impl Default for Cgroups {
 impl Cgroups {
     /// The groups below the mount of the unified hierarchy.
     pub fn new() -> Self {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        Self::below(mount_point(&mounts).unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup")))
+        Self::below(root())
     }
 
     fn below(root: PathBuf) -> Self {
@@ -86,6 +85,12 @@ impl Cgroups {
         }
         Ok(())
     }
+}
+
+/// Where the unified hierarchy is mounted.
+pub fn root() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    mount_point(&mounts).unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup"))
 }
 
 /// Where the unified hierarchy is mounted, from the text of `/proc/self/mounts`.

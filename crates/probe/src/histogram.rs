@@ -45,9 +45,28 @@ impl Histogram {
         self.sum_ns += sum_ns;
     }
 
-    /// Adds another histogram of the same bounds.
+    /// Adds another histogram. Of bounds that only one of them has nothing can be said about both, so they are dropped.
     pub fn merge(&mut self, other: &Self) {
-        self.add(&other.buckets, other.sum_ns);
+        if self.bounds_seconds == other.bounds_seconds {
+            self.add(&other.buckets, other.sum_ns);
+            return;
+        }
+        let has = |bounds: &[f64], bound: f64| bounds.iter().any(|own| bound_ns(*own) == bound_ns(bound));
+        let common: Vec<f64> = self
+            .bounds_seconds
+            .iter()
+            .copied()
+            .filter(|bound| has(&other.bounds_seconds, *bound))
+            .collect();
+        let mut merged = Self::new(&common);
+        for part in [&*self, other] {
+            for (upper, count) in part.buckets() {
+                let at = common.partition_point(|bound| *bound < upper);
+                merged.buckets[at] += count;
+            }
+            merged.sum_ns += part.sum_ns;
+        }
+        *self = merged;
     }
 
     /// How many values there are.
@@ -112,6 +131,19 @@ mod tests {
         assert_eq!(counts[13], 1);
         assert_eq!(counts[14], 1);
         assert_eq!(histogram.count(), 5);
+    }
+
+    #[test]
+    fn of_different_bounds_the_common_ones_stay() {
+        let mut mine = Histogram::new(&[0.1, 0.15, 0.25]);
+        let mut theirs = Histogram::new(&[0.1, 0.25, 0.5]);
+        for value_ns in [90_000_000, 120_000_000, 200_000_000, 400_000_000] {
+            mine.record_ns(value_ns);
+            theirs.record_ns(value_ns);
+        }
+        mine.merge(&theirs);
+        assert_eq!(mine.buckets(), [(0.1, 2), (0.25, 4), (f64::INFINITY, 2)]);
+        assert_eq!(mine.sum_seconds(), 1.62);
     }
 
     #[test]

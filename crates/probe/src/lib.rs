@@ -3,6 +3,9 @@
 //! Knows no protocol, no virtual machine and no scenario. The libraries that talk to the kernel are named only in
 //! [`loader`], [`loaded`], [`maps`], [`stats`] and [`xdp`].
 
+// Generated types name this crate as those of other crates do.
+extern crate self as probe;
+
 pub mod accounting;
 pub mod cgroups;
 pub mod clock;
@@ -15,10 +18,11 @@ pub mod maps;
 pub mod memlock;
 pub mod metrics;
 pub mod packet_socket;
-mod probe;
 pub mod proof;
 pub mod range;
+pub mod select;
 pub mod stats;
+mod traits;
 pub mod xdp;
 
-pub use probe::{Failure, Probe, Spec};
+pub use traits::{Failure, Probe, Spec};

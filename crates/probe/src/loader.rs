@@ -411,8 +411,11 @@ impl Object {
     }
 }
 
-/// A socket holds its filter until it is closed, so there is nothing to keep.
-fn attach_to_socket(program: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> std::io::Result<()> {
+/// Gives a socket its filter. A socket holds it until it is closed, so there is nothing to keep.
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn attach_to_socket(program: BorrowedFd<'_>, socket: BorrowedFd<'_>) -> std::io::Result<()> {
     let fd = program.as_raw_fd();
     // SAFETY: the option's value is one `int`, `fd`, which lives until the call returns.
     let result = unsafe {

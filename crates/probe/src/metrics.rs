@@ -4,15 +4,11 @@
 //! same numbers always give the same bytes.
 
 use std::collections::BTreeMap;
-use std::fmt;
-
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::registry::Registry;
+use std::collections::btree_map::Entry;
 
 use crate::histogram::Histogram;
 
+mod openmetrics_text;
 mod prometheus_text;
 
 /// Label names and values of one series. Names are fixed, values are few.
@@ -26,6 +22,22 @@ pub fn labels<const N: usize>(pairs: [(&'static str, &str); N]) -> Labels {
         .collect()
 }
 
+/// A name or a text that a manifest made up: it lives as long as the program, and there are as many as manifests.
+pub fn forever(text: &str) -> &'static str {
+    text.to_owned().leak()
+}
+
+/// A distribution that is told by some of its quantiles.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// Shares of all values, each with the value that so many do not exceed.
+    pub quantiles: Vec<(f64, f64)>,
+    /// Sum of the values.
+    pub sum: f64,
+    /// How many there are.
+    pub count: u64,
+}
+
 /// One series' current value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -35,19 +47,30 @@ pub enum Value {
     CounterSeconds(f64),
     /// Rises and falls.
     Gauge(i64),
-    /// Rises and falls, not whole (seconds).
+    /// Rises and falls, not whole (seconds, ratios).
     GaugeSeconds(f64),
     /// A distribution of seconds.
     Histogram(Histogram),
+    /// A distribution in the unit that its name says. Two of them do not add up: the later one stands.
+    Summary(Summary),
+    /// Nothing but its labels. Exposed with the suffix `_info`.
+    Info,
 }
 
 impl Value {
-    fn metric_type(&self) -> MetricType {
+    fn type_name(&self) -> &'static str {
         match self {
-            Self::Counter(_) | Self::CounterSeconds(_) => MetricType::Counter,
-            Self::Gauge(_) | Self::GaugeSeconds(_) => MetricType::Gauge,
-            Self::Histogram(_) => MetricType::Histogram,
+            Self::Counter(_) | Self::CounterSeconds(_) => "counter",
+            Self::Gauge(_) | Self::GaugeSeconds(_) => "gauge",
+            Self::Histogram(_) => "histogram",
+            Self::Summary(_) => "summary",
+            Self::Info => "info",
         }
+    }
+
+    /// Whether it counts since some moment, so that it matters which.
+    fn has_beginning(&self) -> bool {
+        !matches!(self, Self::Gauge(_) | Self::GaugeSeconds(_) | Self::Info)
     }
 
     fn add(&mut self, other: &Self) {
@@ -70,75 +93,73 @@ struct Family {
 
 /// All families of a scrape.
 #[derive(Debug, Clone, Default)]
-pub struct Families(BTreeMap<&'static str, Family>);
+pub struct Families {
+    families: BTreeMap<&'static str, Family>,
+    created_seconds: Option<f64>,
+}
 
 impl Families {
+    /// Families that say since when they count: in seconds since 1970.
+    pub fn since(created_seconds: f64) -> Self {
+        Self {
+            created_seconds: Some(created_seconds),
+            ..Self::default()
+        }
+    }
+
     /// Adds a value to a series; a series that exists already is added to. `name` has no `_total`.
     pub fn add(&mut self, name: &'static str, help: &'static str, labels: Labels, value: Value) {
-        let family = self.0.entry(name).or_insert_with(|| Family {
+        let family = self.families.entry(name).or_insert_with(|| Family {
             help,
             series: BTreeMap::new(),
         });
         match family.series.entry(labels) {
-            std::collections::btree_map::Entry::Vacant(vacant) => {
+            Entry::Vacant(vacant) => {
                 vacant.insert(value);
             }
-            std::collections::btree_map::Entry::Occupied(mut occupied) => occupied.get_mut().add(&value),
+            Entry::Occupied(mut occupied) => occupied.get_mut().add(&value),
         }
+    }
+
+    /// Adds all series of another set.
+    pub fn merge(&mut self, other: Self) {
+        for (name, family) in other.families {
+            for (labels, value) in family.series {
+                self.add(name, family.help, labels, value);
+            }
+        }
+    }
+
+    /// The series of one family, in order; none when it is not there.
+    pub fn series(&self, name: &str) -> impl Iterator<Item = (&Labels, &Value)> {
+        self.families
+            .get(name)
+            .into_iter()
+            .flat_map(|family| &family.series)
+    }
+
+    /// Names, help texts and series of all families, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str, &BTreeMap<Labels, Value>)> {
+        self.families
+            .iter()
+            .map(|(name, family)| (*name, family.help, &family.series))
     }
 
     /// OpenMetrics 1.0 text, ending in `# EOF`.
     pub fn to_openmetrics(&self) -> String {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(self.clone()));
         let mut text = String::new();
-        // Writing to a String does not fail, and an encoder error can only be one of writing.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+        // Writing to a String does not fail, and an error can only be one of writing.
+        let _ = openmetrics_text::write(&mut text, self);
         text
     }
 
     /// Prometheus text format 0.0.4.
     pub fn to_prometheus(&self) -> String {
-        prometheus_text::from_openmetrics(&self.to_openmetrics())
-    }
-}
-
-fn encode_value(series: &mut MetricEncoder<'_>, value: &Value) -> Result<(), fmt::Error> {
-    match value {
-        Value::Counter(count) => series.encode_counter::<NoLabelSet, _, u64>(count, None),
-        Value::CounterSeconds(seconds) => series.encode_counter::<NoLabelSet, _, f64>(seconds, None),
-        Value::Gauge(level) => series.encode_gauge(level),
-        Value::GaugeSeconds(seconds) => series.encode_gauge(seconds),
-        Value::Histogram(histogram) => series.encode_histogram::<NoLabelSet>(
-            histogram.sum_seconds(),
-            histogram.count(),
-            &histogram.buckets(),
-            None,
-        ),
-    }
-}
-
-impl Collector for Families {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for (name, family) in &self.0 {
-            let Some(first) = family.series.values().next() else {
-                continue;
-            };
-            let mut metric = encoder.encode_descriptor(name, family.help, None, first.metric_type())?;
-            for (labels, value) in &family.series {
-                let pairs: Vec<(&str, &str)> = labels
-                    .iter()
-                    .map(|(name, value)| (*name, value.as_str()))
-                    .collect();
-                let pairs = pairs.as_slice();
-                if labels.is_empty() {
-                    encode_value(&mut metric, value)?;
-                } else {
-                    encode_value(&mut metric.encode_family(&pairs)?, value)?;
-                }
-            }
-        }
-        Ok(())
+        let families = Self {
+            created_seconds: None,
+            ..self.clone()
+        };
+        prometheus_text::from_openmetrics(&families.to_openmetrics())
     }
 }
 
@@ -200,5 +221,32 @@ mod tests {
             Value::Counter(4),
         );
         assert!(families.to_openmetrics().contains("line\"} 7\n"));
+    }
+
+    #[test]
+    fn summaries_infos_and_beginnings() {
+        let mut families = Families::since(1.5);
+        families.add("t", "T", labels([("v", "1")]), Value::Info);
+        families.add("n", "N", Labels::new(), Value::Counter(2));
+        let summary = Summary {
+            quantiles: vec![(0.0, 0.5), (0.25, 1.0), (1.0, 2.0)],
+            sum: 3.5,
+            count: 3,
+        };
+        families.add("s", "S \\", Labels::new(), Value::Summary(summary));
+        assert_eq!(
+            families.to_openmetrics(),
+            "# HELP n N\n# TYPE n counter\nn_total 2\nn_created 1.5\n\
+             # HELP s S \\\\\n# TYPE s summary\ns{quantile=\"0\"} 0.5\ns{quantile=\"0.25\"} 1.0\n\
+             s{quantile=\"1\"} 2.0\ns_sum 3.5\ns_count 3\ns_created 1.5\n\
+             # HELP t T\n# TYPE t info\nt_info{v=\"1\"} 1\n# EOF\n"
+        );
+        // The older format has no word for a beginning: there it would be a series like any other.
+        assert!(!families.to_prometheus().contains("created"));
+        assert!(
+            families
+                .to_prometheus()
+                .contains("# TYPE t_info gauge\nt_info{v=\"1\"} 1\n")
+        );
     }
 }

@@ -13,9 +13,14 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::endpoints::{Shared, router};
-use crate::manifest::Manifest;
+use crate::otlp::Receiver;
 use crate::privileges;
-use crate::service::{Format, Service};
+use crate::service::{Format, Plan, Service};
+use crate::slo::Recorder;
+use crate::state::Live;
+
+/// How often it is looked who is to be watched: a container that starts is found within this.
+const SELECT: Duration = Duration::from_millis(500);
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
@@ -28,9 +33,10 @@ fn lock(service: &Shared) -> MutexGuard<'_, Service> {
     service.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn start(manifests: &[Manifest], loader: Loader) -> anyhow::Result<Shared> {
-    let mut service = Service::start(manifests, loader)?;
-    let kept = privileges::drop_all(|| service.can_read()).context("cannot give up privileges")?;
+fn start(plan: Plan, loader: Loader) -> anyhow::Result<Shared> {
+    let needs = plan.needs();
+    let mut service = Service::start(plan, loader)?;
+    let kept = privileges::drop_all(needs, || service.can_read()).context("cannot give up privileges")?;
     tracing::info!("attached; capabilities kept: {kept:?}");
     Ok(Arc::new(Mutex::new(service)))
 }
@@ -56,6 +62,56 @@ async fn sweep(service: Shared) -> anyhow::Result<()> {
     }
 }
 
+/// Ends a window of the system's state every so often.
+async fn look(service: Shared) -> anyhow::Result<()> {
+    let Some(interval) = lock(&service).window_interval() else {
+        return std::future::pending().await;
+    };
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        lock(&service).look()?;
+    }
+}
+
+async fn select(service: Shared) -> anyhow::Result<()> {
+    if !lock(&service).selects() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(SELECT).await;
+        lock(&service).select()?;
+    }
+}
+
+/// Where and how often all metrics are pushed.
+#[derive(Debug)]
+pub struct Push {
+    /// To whom.
+    pub receiver: Receiver,
+    /// How often.
+    pub interval: Duration,
+}
+
+async fn push(service: Shared, push: Option<Push>) -> anyhow::Result<()> {
+    let Some(Push { receiver, interval }) = push else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(interval).await;
+        let (families, span) = {
+            let mut service = lock(&service);
+            (service.read()?, service.span())
+        };
+        let result = receiver.push(&families, span).await;
+        if let Err(error) = &result {
+            tracing::warn!("{error:#}");
+        }
+        lock(&service).pushed(result.is_ok());
+    }
+}
+
 /// Runs until a signal, or until `foreground` is done, or until something fails.
 async fn attend(
     service: &Shared,
@@ -69,6 +125,8 @@ async fn attend(
         tasks.spawn(follow(Arc::clone(service), descriptor));
     }
     tasks.spawn(sweep(Arc::clone(service)));
+    tasks.spawn(look(Arc::clone(service)));
+    tasks.spawn(select(Arc::clone(service)));
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
@@ -79,20 +137,41 @@ async fn attend(
     result
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT. A recorder keeps the history of objectives meanwhile.
 ///
 /// # Errors
 /// When a probe cannot be attached, or serving fails.
-pub fn run(manifests: Vec<Manifest>, loader: Loader, listen: SocketAddr) -> anyhow::Result<()> {
+pub fn run(
+    plan: Plan,
+    loader: Loader,
+    listen: SocketAddr,
+    pushed: Option<Push>,
+    recorder: Option<Recorder>,
+    live: Option<Live>,
+) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         // Before the privileges go: the port may be a low one.
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
-        let service = start(&manifests, loader)?;
+        let service = start(plan, loader)?;
+        lock(&service).watch_state(live);
         tracing::info!("serving http://{}/metrics", listener.local_addr()?);
-        let serve = axum::serve(listener, router(Arc::clone(&service)));
-        attend(&service, async { serve.await.context("serving failed") }).await?;
+        let mut routes = router(Arc::clone(&service));
+        if let Some(recorder) = &recorder {
+            routes = routes.merge(recorder.router(Arc::clone(&service)));
+        }
+        let serve = axum::serve(listener, routes);
+        let served = async { serve.await.context("serving failed") };
+        let pushing = push(Arc::clone(&service), pushed);
+        attend(&service, async {
+            let recorded = Recorder::follow(recorder.as_ref(), &service);
+            tokio::select! {
+                both = async { tokio::try_join!(served, pushing) } => both.map(|_| ()),
+                result = recorded => result,
+            }
+        })
+        .await?;
         lock(&service).drain()
     })
 }
@@ -101,9 +180,9 @@ pub fn run(manifests: Vec<Manifest>, loader: Loader, listen: SocketAddr) -> anyh
 ///
 /// # Errors
 /// When a probe cannot be attached or is silent, or its counters cannot be read.
-pub fn once(manifests: Vec<Manifest>, loader: Loader, watch: Duration, format: Format) -> anyhow::Result<()> {
+pub fn once(plan: Plan, loader: Loader, watch: Duration, format: Format) -> anyhow::Result<()> {
     runtime()?.block_on(async {
-        let service = start(&manifests, loader)?;
+        let service = start(plan, loader)?;
         attend(&service, async {
             tokio::time::sleep(watch).await;
             Ok(())

@@ -1,22 +1,33 @@
 //! `probed`, the probe daemon: reads a manifest, attaches its probes, serves what they count. Tests nothing and knows
 //! no lab.
 
+mod bpfd;
 mod daemon;
 mod endpoints;
+mod exports;
 mod manifest;
+mod otlp;
 mod privileges;
 mod programs;
+mod schema;
+mod scraper;
+mod selector;
 mod service;
+mod slo;
+mod state;
+mod targets;
+mod top;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use probe::loader::Loader;
 
-use crate::service::Format;
+use crate::service::{Format, Plan};
+use crate::targets::inventory::Inventory;
 
 /// Usage or configuration is wrong.
 const EXIT_CONFIGURATION: u8 = 2;
@@ -37,21 +48,26 @@ struct Arguments {
 enum Command {
     /// Attach the probes of a manifest and serve their metrics until SIGTERM or SIGINT.
     Run {
-        /// The manifest.
-        #[arg(long, value_name = "FILE")]
-        manifest: PathBuf,
+        #[command(flatten)]
+        what: What,
         /// The library that loads the probes: libbpf or aya.
         #[arg(long, value_name = "LOADER", default_value_t)]
         loader: Loader,
         /// Where to serve /metrics, /ready and /healthz.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
         listen: SocketAddr,
+        #[command(flatten)]
+        live: state::LiveArguments,
+        /// Keep the history that these objectives need, for `probed slo report`; without FILE, those of `probed slo sync`.
+        #[arg(long, value_name = "FILE")]
+        slo: Option<Option<PathBuf>>,
+        #[command(flatten)]
+        push: PushArguments,
     },
     /// Attach, wait, print all metrics once, detach.
     Once {
-        /// The manifest.
-        #[arg(long, value_name = "FILE")]
-        manifest: PathBuf,
+        #[command(flatten)]
+        what: What,
         /// The library that loads the probes: libbpf or aya.
         #[arg(long, value_name = "LOADER", default_value_t)]
         loader: Loader,
@@ -62,11 +78,11 @@ enum Command {
         #[arg(long, value_enum, default_value_t = FormatArgument::Prometheus)]
         format: FormatArgument,
     },
-    /// Say whether a manifest is valid, without attaching anything.
+    /// Say whether manifests are valid, without attaching anything.
     Check {
-        /// The manifest.
-        #[arg(value_name = "FILE")]
-        manifest: PathBuf,
+        /// The manifests.
+        #[arg(value_name = "FILE", required = true)]
+        manifests: Vec<PathBuf>,
     },
     /// Print runs and run time of every BPF program on this machine, by the process that holds it.
     Programs {
@@ -74,11 +90,71 @@ enum Command {
         #[arg(long, value_enum, default_value_t = FormatArgument::Prometheus)]
         format: FormatArgument,
     },
+    /// Learn what good and bad states of this system look like, and tell them apart.
+    #[command(subcommand)]
+    State(state::StateCommand),
+    /// Show which control groups wait for a processor, and who keeps it from them.
+    Top(top::TopArguments),
+    /// Service-level objectives: validate them, report on them, make alert rules of them.
+    #[command(subcommand)]
+    Slo(slo::Command),
+    /// Print the JSON schema of manifests and inventories, for editors.
+    Schema,
     /// Print a completion script.
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Where to push metrics, beside serving them.
+#[derive(Debug, Args)]
+struct PushArguments {
+    /// An OTLP receiver to push all metrics to, such as http://127.0.0.1:4318/v1/metrics.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<axum::http::Uri>,
+    /// How often to push.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15.0)]
+    otlp_interval: f64,
+}
+
+impl PushArguments {
+    fn read(&self) -> anyhow::Result<Option<daemon::Push>> {
+        let usage = |message: String| manifest::ManifestError::Usage(message);
+        let Some(endpoint) = &self.otlp_endpoint else {
+            return Ok(None);
+        };
+        let interval = Duration::try_from_secs_f64(self.otlp_interval)
+            .ok()
+            .filter(|interval| !interval.is_zero())
+            .ok_or_else(|| {
+                usage(format!(
+                    "--otlp-interval {}: it must be above 0",
+                    self.otlp_interval
+                ))
+            })?;
+        let receiver =
+            otlp::Receiver::new(endpoint).map_err(|error| usage(format!("--otlp-endpoint {error}")))?;
+        Ok(Some(daemon::Push { receiver, interval }))
+    }
+}
+
+/// What to run, and for whom.
+#[derive(Debug, Args)]
+struct What {
+    /// A manifest; may be given several times.
+    #[arg(long = "manifest", value_name = "FILE", required = true)]
+    manifests: Vec<PathBuf>,
+    /// A file that tells which containers there are, for selectors.
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
+}
+
+impl What {
+    fn read(&self) -> Result<Plan, manifest::ManifestError> {
+        let inventory = self.inventory.as_deref().map(Inventory::read).transpose()?;
+        Plan::new(manifest::read(&self.manifests)?, inventory)
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -99,27 +175,43 @@ impl From<FormatArgument> for Format {
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Run {
-            manifest,
+            what,
             loader,
             listen,
-        } => daemon::run(manifest::read(&manifest)?, loader, listen),
+            push,
+            slo,
+            live,
+        } => {
+            let recorder = slo.map(slo::Recorder::of).transpose()?;
+            let live = state::Live::new(&live)?;
+            daemon::run(what.read()?, loader, listen, push.read()?, recorder, live)
+        }
         Command::Once {
-            manifest,
+            what,
             loader,
             seconds,
             format,
         } => {
             let watch = Duration::try_from_secs_f64(seconds)
                 .map_err(|error| manifest::ManifestError::Usage(format!("--for {seconds}: {error}")))?;
-            daemon::once(manifest::read(&manifest)?, loader, watch, format.into())
+            daemon::once(what.read()?, loader, watch, format.into())
         }
-        Command::Check { manifest } => {
-            let probes = manifest::read(&manifest)?;
-            println!("{}: {} valid", manifest.display(), probes.len());
+        Command::Check { manifests } => {
+            for path in manifests {
+                let probes = manifest::read(std::slice::from_ref(&path))?;
+                println!("{}: {} valid", path.display(), probes.len());
+            }
             Ok(())
         }
         Command::Programs { format } => {
             print!("{}", Format::from(format).text(&programs::families()?));
+            Ok(())
+        }
+        Command::State(command) => state::execute(command),
+        Command::Top(arguments) => top::run(&arguments),
+        Command::Slo(command) => slo::execute(command),
+        Command::Schema => {
+            print!("{}", schema::text());
             Ok(())
         }
         Command::Completions { shell } => {

@@ -1,11 +1,18 @@
 //! The manifest: which probes to run, as YAML documents. An unknown key is an error, with its line and column.
+//!
+//! Says what there is to read; what a selector means is in `selector`, what another project's manifest means in `bpfd`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use probe::Spec;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+
+use crate::bpfd::Program;
+use crate::exports::Export;
+use crate::selector::{Labels, Selector};
 
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,37 +52,87 @@ pub enum ManifestError {
     Usage(String),
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 enum ApiVersion {
     #[serde(rename = "probelab.dev/v1alpha1")]
     V1Alpha1,
+    #[serde(rename = "bpfd.io/v1alpha1")]
+    Bpfd,
 }
 
-/// The kinds of probe there are.
-#[derive(Debug, Clone, Copy, Deserialize)]
-enum Kind {
-    ActivityProbe,
-    CallsProbe,
-    ConnectProbe,
-    DropProbe,
-    HttpProbe,
-    RunqProbe,
-    XdpBlocklist,
-}
-
-impl Kind {
-    /// Reads the `spec` of this kind.
-    fn read<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<Box<dyn Spec>, A::Error> {
-        Ok(match self {
-            Self::ActivityProbe => Box::new(map.next_value::<probe_activity::Spec>()?),
-            Self::CallsProbe => Box::new(map.next_value::<probe_calls::Spec>()?),
-            Self::ConnectProbe => Box::new(map.next_value::<probe_connect::Spec>()?),
-            Self::DropProbe => Box::new(map.next_value::<probe_drop::filter::Spec>()?),
-            Self::HttpProbe => Box::new(map.next_value::<probe_http::Spec>()?),
-            Self::RunqProbe => Box::new(map.next_value::<probe_runq::Spec>()?),
-            Self::XdpBlocklist => Box::new(map.next_value::<probe_drop::blocklist::Spec>()?),
-        })
+impl ApiVersion {
+    fn name(self) -> &'static str {
+        match self {
+            Self::V1Alpha1 => "probelab.dev/v1alpha1",
+            Self::Bpfd => "bpfd.io/v1alpha1",
+        }
     }
+}
+
+/// What the `spec` of a document says.
+pub struct Body {
+    /// What the probe does.
+    pub spec: Box<dyn Spec>,
+    /// Whom it watches, if the spec says so itself.
+    pub selector: Option<Selector>,
+    /// Names beside the probe's own.
+    pub exports: Vec<Export>,
+}
+
+impl<S: Spec + 'static> From<S> for Body {
+    fn from(spec: S) -> Self {
+        Self {
+            spec: Box::new(spec),
+            selector: None,
+            exports: Vec::new(),
+        }
+    }
+}
+
+/// The kinds of probe there are: which version of manifests has them, the type of their `spec`, and what it means.
+macro_rules! kinds {
+    ($($kind:ident: $version:ident, $spec:ty, $body:expr;)*) => {
+        #[derive(Debug, Clone, Copy, Deserialize)]
+        enum Kind {
+            $($kind,)*
+        }
+
+        impl Kind {
+            /// The version of manifests that has this kind.
+            fn version(self) -> ApiVersion {
+                match self {
+                    $(Self::$kind => ApiVersion::$version,)*
+                }
+            }
+
+            /// Reads the `spec` of this kind.
+            fn read<'de, A: MapAccess<'de>>(self, map: &mut A) -> Result<Body, A::Error> {
+                match self {
+                    $(Self::$kind => {
+                        let body: fn($spec) -> Result<Body, String> = $body;
+                        body(map.next_value::<$spec>()?).map_err(A::Error::custom)
+                    })*
+                }
+            }
+        }
+
+        /// Every kind, with the version that has it and the schema of its `spec`.
+        pub(crate) fn kinds(generator: &mut SchemaGenerator) -> Vec<(&'static str, &'static str, Schema)> {
+            vec![$((stringify!($kind), ApiVersion::$version.name(), generator.subschema_for::<$spec>()),)*]
+        }
+    };
+}
+
+kinds! {
+    ActivityProbe: V1Alpha1, probe_activity::Spec, |spec| Ok(spec.into());
+    CallsProbe: V1Alpha1, probe_calls::Spec, |spec| Ok(spec.into());
+    ConnectProbe: V1Alpha1, probe_connect::Spec, |spec| Ok(spec.into());
+    DropProbe: V1Alpha1, probe_drop::filter::Spec, |spec| Ok(spec.into());
+    HttpProbe: V1Alpha1, probe_http::Spec, |spec| Ok(spec.into());
+    KprobeProgram: Bpfd, Program, Program::kprobe;
+    RunqProbe: V1Alpha1, probe_runq::Spec, |spec| Ok(spec.into());
+    UprobeProgram: Bpfd, Program, Program::uprobe;
+    XdpBlocklist: V1Alpha1, probe_drop::blocklist::Spec, |spec| Ok(spec.into());
 }
 
 /// One document: one probe.
@@ -83,16 +140,23 @@ impl Kind {
 pub struct Manifest {
     /// How it is called.
     pub metadata: Metadata,
+    /// Whom it watches; `None`: whatever its spec says.
+    pub selector: Option<Selector>,
     /// What it does.
     pub spec: Box<dyn Spec>,
+    /// Names beside the probe's own.
+    pub exports: Vec<Export>,
 }
 
 /// How a probe is called.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
     /// For messages.
     pub name: String,
+    /// For other tools.
+    #[serde(default, rename = "labels")]
+    _labels: Labels,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -101,6 +165,7 @@ enum Key {
     ApiVersion,
     Kind,
     Metadata,
+    Selector,
     Spec,
 }
 
@@ -112,26 +177,39 @@ impl<'de> Visitor<'de> for Document {
     type Value = Manifest;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a probe: `apiVersion`, `kind`, `metadata` and `spec`")
+        f.write_str(
+            "a probe: `apiVersion`, `kind`, `metadata`, `spec` and, if it is not for everybody, `selector`",
+        )
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Manifest, A::Error> {
-        let (mut version, mut kind, mut metadata, mut spec) = (None, None, None, None);
+        let (mut version, mut kind, mut metadata) = (None, None, None);
+        let (mut selector, mut body): (_, Option<Body>) = (None, None);
         while let Some(key) = map.next_key()? {
             match key {
                 Key::ApiVersion => version = Some(map.next_value::<ApiVersion>()?),
                 Key::Kind => kind = Some(map.next_value::<Kind>()?),
                 Key::Metadata => metadata = Some(map.next_value()?),
+                Key::Selector => selector = Some(map.next_value()?),
                 Key::Spec => {
                     let kind = kind.ok_or_else(|| A::Error::custom("`kind` must come before `spec`"))?;
-                    spec = Some(kind.read(&mut map)?);
+                    body = Some(kind.read(&mut map)?);
                 }
             }
         }
-        version.ok_or_else(|| A::Error::missing_field("apiVersion"))?;
+        let version = version.ok_or_else(|| A::Error::missing_field("apiVersion"))?;
+        let body = body.ok_or_else(|| A::Error::missing_field("spec"))?;
+        if let Some(kind) = kind.filter(|kind| kind.version() != version) {
+            return Err(A::Error::custom(format!("{kind:?} is not of this `apiVersion`")));
+        }
+        if selector.is_some() && body.selector.is_some() {
+            return Err(A::Error::custom("whom it watches is said in `spec` already"));
+        }
         Ok(Manifest {
             metadata: metadata.ok_or_else(|| A::Error::missing_field("metadata"))?,
-            spec: spec.ok_or_else(|| A::Error::missing_field("spec"))?,
+            selector: selector.or(body.selector),
+            spec: body.spec,
+            exports: body.exports,
         })
     }
 }
@@ -142,28 +220,36 @@ impl<'de> Deserialize<'de> for Manifest {
     }
 }
 
-/// Reads and checks all documents of a manifest.
+/// Reads and checks all documents of these manifests.
 ///
 /// # Errors
 /// See [`ManifestError`].
-pub fn read(path: &Path) -> Result<Vec<Manifest>, ManifestError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ManifestError::Read {
+pub fn read(paths: &[PathBuf]) -> Result<Vec<Manifest>, ManifestError> {
+    let mut manifests = Vec::new();
+    for path in paths {
+        let text = std::fs::read_to_string(path).map_err(|source| ManifestError::Read {
+            path: path.clone(),
+            source,
+        })?;
+        manifests.extend(parse(path, &text)?);
+    }
+    Ok(manifests)
+}
+
+/// What is wrong with a text, and where.
+pub(crate) fn parse_error(path: &Path, error: &serde_saphyr::Error) -> ManifestError {
+    let location = error.location();
+    ManifestError::Parse {
         path: path.to_owned(),
-        source,
-    })?;
-    parse(path, &text)
+        line: location.map_or(1, |location| location.line()),
+        column: location.map_or(1, |location| location.column()),
+        message: error.to_string(),
+    }
 }
 
 fn parse(path: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
-    let manifests: Vec<Manifest> = serde_saphyr::from_multiple(text).map_err(|error| {
-        let location = error.location();
-        ManifestError::Parse {
-            path: path.to_owned(),
-            line: location.map_or(1, |location| location.line()),
-            column: location.map_or(1, |location| location.column()),
-            message: error.to_string(),
-        }
-    })?;
+    let manifests: Vec<Manifest> =
+        serde_saphyr::from_multiple(text).map_err(|error| parse_error(path, &error))?;
     if manifests.is_empty() {
         return Err(ManifestError::Usage(format!(
             "{}: there is no probe in it",
@@ -171,13 +257,23 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Manifest>, ManifestError> {
         )));
     }
     for manifest in &manifests {
-        manifest.spec.check().map_err(|message| ManifestError::Value {
+        check(manifest).map_err(|message| ManifestError::Value {
             path: path.to_owned(),
             name: manifest.metadata.name.clone(),
             message,
         })?;
     }
     Ok(manifests)
+}
+
+fn check(manifest: &Manifest) -> Result<(), String> {
+    if let Some(selector) = &manifest.selector {
+        if !manifest.spec.can_select() {
+            return Err("this kind of probe cannot be told whom to watch; leave out `selector`".to_owned());
+        }
+        selector.check()?;
+    }
+    manifest.spec.check()
 }
 
 #[cfg(test)]
@@ -229,5 +325,80 @@ mod tests {
         let late = "apiVersion: probelab.dev/v1alpha1\nspec: {}\nkind: HttpProbe\nmetadata: {name: x}\n";
         assert!(parse(late).unwrap_err().to_string().contains("must come before"));
         assert!(parse(&GOOD.replace("HttpProbe", "HttpProbes")).is_err());
+    }
+
+    const FORTRAN: &str = include_str!("../../../scenarios/retrofit/observe-fortran.yaml");
+    const RUNQSLOWER: &str = include_str!("../../../scenarios/retrofit/runqslower.yaml");
+
+    #[test]
+    fn the_manifests_of_the_retrofit_source_are_read_as_they_are() {
+        for text in [FORTRAN, RUNQSLOWER] {
+            let [manifest] = &parse(text).unwrap()[..] else {
+                panic!("one document")
+            };
+            let selector = manifest.selector.as_ref().unwrap();
+            assert_eq!(selector.container.as_deref(), Some("area"));
+            assert_eq!(selector.pod_labels["component"], "area");
+            assert_eq!(selector.namespace_labels["project"], "area");
+            assert!(selector.node_labels.is_empty());
+        }
+        let error = parse(&FORTRAN.replace("podselector", "podselektor")).unwrap_err();
+        let ManifestError::Parse { line, column, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!((*line, *column), (20, 3), "{error}");
+    }
+
+    #[test]
+    fn what_such_a_manifest_cannot_mean_is_refused() {
+        for (text, word) in [
+            (
+                FORTRAN.replace("bpfd.io/v1alpha1", "probelab.dev/v1alpha1"),
+                "apiVersion",
+            ),
+            (
+                GOOD.replace("probelab.dev/v1alpha1", "bpfd.io/v1alpha1"),
+                "apiVersion",
+            ),
+            (
+                FORTRAN.replace("name: area_counter", "name: area"),
+                "area_counter",
+            ),
+            (
+                FORTRAN.replace("metric_type: counter", "metric_type: summary"),
+                "Counter",
+            ),
+            (FORTRAN.replace("area_total", "area"), "_total"),
+            (
+                RUNQSLOWER.replace("  name: runqslower\n  metrics", "  name: biolatency\n  metrics"),
+                "runqslower",
+            ),
+            (RUNQSLOWER.replace("_microseconds\n", "_parsecs\n"), "_seconds"),
+        ] {
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_selector_is_for_probes_that_can_be_told() {
+        let runq = GOOD.replace("HttpProbe", "RunqProbe");
+        let runq = runq.split("spec:").next().unwrap();
+        let text = format!("{runq}selector: {{process: /test, cgroups: ['/pods/*']}}\nspec: {{}}\n");
+        assert!(parse(&text).unwrap()[0].selector.is_some());
+        assert!(
+            parse(&text.replace("/test", "test"))
+                .unwrap_err()
+                .to_string()
+                .contains("absolute")
+        );
+        assert!(
+            parse(&text.replace("pods/*", "pods/["))
+                .unwrap_err()
+                .to_string()
+                .contains("pattern")
+        );
+        let http = GOOD.replace("spec:", "selector: {}\nspec:");
+        assert!(parse(&http).unwrap_err().to_string().contains("cannot be told"));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::{OsStr, OsString},
     io,
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -23,6 +24,8 @@ use crate::{
     show::DONE,
 };
 
+/// The guest's processor.
+const GUEST: &str = "x86_64";
 /// Lines of a compiler's last words that an error shows.
 const LAST_LINES: usize = 12;
 
@@ -129,8 +132,16 @@ async fn run(build: &Build, files: &Files, cancel: &CancellationToken) -> Result
             write(&folder.join(own_name(name)), &content.bytes)?;
         }
     }
+    let compilers = tempfile::Builder::new()
+        .prefix("probelab-compilers-")
+        .tempdir()
+        .during(|| "making a folder for compilers".into())?;
+    let path = match std::env::consts::ARCH {
+        GUEST => std::env::var_os("PATH").unwrap_or_default(),
+        _ => guest_compilers(compilers.path())?,
+    };
     let output = tokio::select! {
-        output = compile(build, folder) => output?,
+        output = compile(build, folder, &path) => output?,
         () = cancel.cancelled() => return Err(vm::Error::Interrupted.into()),
     };
     let command = build.command.join(" ");
@@ -157,13 +168,31 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     Ok(std::fs::write(path, bytes).at("writing", path)?)
 }
 
-async fn compile(build: &Build, folder: &Path) -> Result<Output, BuildError> {
+/// A `PATH` in which the usual names of compilers mean those that compile for the guest, as Debian calls them.
+fn guest_compilers(folder: &Path) -> Result<OsString, BuildError> {
+    for name in ["cc", "gcc", "gfortran"] {
+        let real = if name == "cc" { "gcc" } else { name };
+        let path = folder.join(name);
+        write(
+            &path,
+            format!("#!/bin/sh\nexec {GUEST}-linux-gnu-{real} \"$@\"\n").as_bytes(),
+        )?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .at("making a program of", &path)?;
+    }
+    let mut path = folder.as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    Ok(path)
+}
+
+async fn compile(build: &Build, folder: &Path, path: &OsStr) -> Result<Output, BuildError> {
     let program = build.command.first().cloned().unwrap_or_default();
     let result = tokio::process::Command::new(&program)
         .args(build.command.iter().skip(1))
         .current_dir(folder)
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PATH", path)
         .env("LC_ALL", "C")
         .env("SOURCE_DATE_EPOCH", "0")
         // Compilers write the folder they run in into debug information, and take its name from here when it is
@@ -288,6 +317,30 @@ mod tests {
     ");
         let error = built(&["true"], &["triangle"]).await.unwrap_err();
         insta::assert_snapshot!(error, @"the build `true` left no `triangle`");
+    }
+
+    #[tokio::test]
+    async fn another_machine_compiles_with_the_guest_s_compilers() {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [compilers, work] = folders.each_ref().map(tempfile::TempDir::path);
+        write(&work.join("triangle.f90"), TRIANGLE.as_bytes()).unwrap();
+        let build = Build {
+            files: vec!["triangle.f90".into()],
+            command: vec![
+                "sh".into(),
+                "-c".into(),
+                "command -v gfortran && gfortran -o triangle triangle.f90".into(),
+            ],
+            outputs: vec!["triangle".into()],
+        };
+        let path = guest_compilers(compilers).unwrap();
+        let output = compile(&build, work, &path).await.unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said.trim(), compilers.join("gfortran").display().to_string());
+        assert!(output.status.success(), "{output:?}");
+        let program = std::fs::read(work.join("triangle")).unwrap();
+        // The machine of an ELF header: 62 is x86-64.
+        assert_eq!(program[18..20], [62, 0]);
     }
 
     #[test]

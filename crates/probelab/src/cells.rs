@@ -1,13 +1,14 @@
 //! Cells: a scenario on a kernel with a loader. They run in parallel, each is judged and its record kept.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use futures::{StreamExt, stream};
 use miette::{IntoDiagnostic, Result, WrapErr};
-use scenario::{Judgement, PROBED_PATH};
+use scenario::{Judgement, PROBED_PATH, Verdict};
 use vm::{
     kernels::{Kernel, Source},
     run::{Lab, Request},
@@ -17,6 +18,7 @@ use wire::{File, KernelIdentity, Lane, Loader, Record};
 use crate::{
     build::{BuildError, Builder},
     files::{Files, Loaded},
+    mutants::shown_probes,
     open::{Context, PROBED_VARIABLE},
     oracle_tools::judge_record,
     pairs,
@@ -42,6 +44,21 @@ pub struct Setup {
     pub jobs: usize,
     /// Folder for the records.
     pub records: PathBuf,
+    /// Scenarios and kernel series to run together; all with all when `None`.
+    pub chosen: Option<BTreeSet<(String, String)>>,
+    /// Which records of the folder stand for a run.
+    pub take: Take,
+}
+
+/// Which stored records stand for a run whose inputs are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// None: everything is run.
+    Nothing,
+    /// Those that are judged a pass, or may fail.
+    Passes,
+    /// All.
+    All,
 }
 
 /// A run that was done and judged.
@@ -51,6 +68,8 @@ pub struct Done {
     pub scenario: String,
     /// What the kernel is called.
     pub kernel: String,
+    /// Kinds of the probes that the scenario shows.
+    pub probes: Vec<String>,
     /// What the probes were loaded with, when there are any.
     pub loader: Option<Loader>,
     /// The record, when there was a run.
@@ -59,15 +78,37 @@ pub struct Done {
     pub judgement: Judgement,
     /// The command that repeats it.
     pub replay: Option<String>,
+    /// Whether the record was there already and nothing was run.
+    pub was_stored: bool,
 }
 
 impl Done {
+    /// A cell of which there is no record, judged all the same.
+    pub fn without_record(
+        loaded: &Loaded,
+        kernel: &str,
+        loader: Option<Loader>,
+        judgement: Judgement,
+    ) -> Self {
+        Self {
+            scenario: loaded.name.clone(),
+            kernel: kernel.to_owned(),
+            probes: shown_probes(loaded),
+            loader,
+            record: None,
+            judgement,
+            replay: None,
+            was_stored: false,
+        }
+    }
+
     /// Its cell of a report.
     pub fn cell(&self) -> report::Cell<'_> {
         report::Cell {
             scenario: &self.scenario,
             kernel: &self.kernel,
             loader: self.loader,
+            probes: &self.probes,
             record: self.record.as_ref(),
             judgement: &self.judgement,
             replay: self.replay.as_deref(),
@@ -148,12 +189,16 @@ pub async fn run_all(context: &Context, setup: &Setup, scenarios: &[Loaded]) -> 
 /// Kernel by kernel, so that runs that share a template's pages follow one another.
 fn cells<'a>(setup: &'a Setup, prepared: &'a [Prepared<'a>]) -> Vec<Cell<'a>> {
     let mut cells = Vec::new();
+    let is_chosen = |scenario: &str, kernel: &Kernel| {
+        let pair = (scenario.to_owned(), kernel.identity.series.clone());
+        setup.chosen.as_ref().is_none_or(|chosen| chosen.contains(&pair))
+    };
     for kernel in &setup.kernels {
-        for prepared in prepared {
-            let loaders = match prepared.loaded.scenario.has_probe() {
-                true => setup.loaders.iter().copied().map(Some).collect(),
-                false => vec![None],
-            };
+        for prepared in prepared
+            .iter()
+            .filter(|prepared| is_chosen(&prepared.loaded.name, kernel))
+        {
+            let loaders = loaders_of(prepared.loaded, &setup.loaders);
             cells.extend(loaders.into_iter().map(|loader| Cell {
                 prepared,
                 kernel,
@@ -162,6 +207,14 @@ fn cells<'a>(setup: &'a Setup, prepared: &'a [Prepared<'a>]) -> Vec<Cell<'a>> {
         }
     }
     cells
+}
+
+/// The loaders that a scenario runs with: each where there is a probe, none where there is not.
+pub fn loaders_of(loaded: &Loaded, loaders: &[Loader]) -> Vec<Option<Loader>> {
+    match loaded.scenario.has_probe() {
+        true => loaders.iter().copied().map(Some).collect(),
+        false => vec![None],
+    }
 }
 
 /// A scenario that cannot be built fails alone; only the user's wish ends everything.
@@ -185,17 +238,10 @@ async fn one(setup: &Setup, cell: &Cell<'_>) -> Result<Done> {
         loader,
     } = *cell;
     let loaded = prepared.loaded;
-    let done = |record, judgement, replay| Done {
-        scenario: loaded.name.clone(),
-        kernel: kernel.label(),
-        loader,
-        record,
-        judgement,
-        replay,
-    };
+    let without = |judgement| Done::without_record(loaded, &kernel.label(), loader, judgement);
     let files = match &prepared.files {
         Ok(files) => files,
-        Err(error) => return Ok(done(None, Judgement::infra(with_help(error)), None)),
+        Err(error) => return Ok(without(Judgement::infra(with_help(error)))),
     };
     let input = Input {
         seed: setup.seed,
@@ -204,18 +250,67 @@ async fn one(setup: &Setup, cell: &Cell<'_>) -> Result<Done> {
         probed: setup.probed.as_deref(),
     };
     let request = request(loaded, files, &input)?;
+    if setup.take != Take::Nothing
+        && let Some(stored) = take(setup, loaded, kernel, &request).await?
+    {
+        return Ok(stored);
+    }
     let record = match setup.lab.run(kernel, &request).await {
         Ok(record) => record,
         Err(vm::Error::Interrupted) => return Err(vm::Error::Interrupted.into()),
-        Err(error) => return Ok(done(None, Judgement::infra(with_help(&error)), None)),
+        Err(error) => return Ok(without(Judgement::infra(with_help(&error)))),
     };
     let path = keep(&record, kernel, &setup.records)?;
-    let replay = Some(format!("probelab replay {}", path.display()));
+    Ok(judged(loaded, record, &path).await)
+}
+
+/// The stored run of a cell, when its record is there, was made of the same inputs and is wanted.
+async fn take(setup: &Setup, loaded: &Loaded, kernel: &Kernel, request: &Request) -> Result<Option<Done>> {
+    let loader = request.job.probe.as_ref().map(|probe| probe.loader);
+    let name = file_name(&loaded.name, kernel, loader, setup.lane, setup.seed);
+    let path = setup.records.join(name);
+    // A record that cannot be read is made again.
+    let Ok(record) = read_record(&path) else {
+        return Ok(None);
+    };
+    if record.inputs_sha256 != setup.lab.inputs_digest(kernel, request)? {
+        return Ok(None);
+    }
+    let mut done = judged(loaded, record, &path).await;
+    done.was_stored = true;
+    let is_pass = done.judgement.verdict == Verdict::Passed;
+    Ok((is_pass || setup.take == Take::All).then_some(done))
+}
+
+/// A record with its judgement.
+pub async fn judged(loaded: &Loaded, record: Record, path: &Path) -> Done {
     let judgement = match judge_record(loaded, &record).await {
         Ok(judgement) => judgement,
         Err(error) => Judgement::infra(with_help(&error)),
     };
-    Ok(done(Some(record), judgement, replay))
+    let mut done = Done::without_record(loaded, &record.kernel.label(), record.loader, judgement);
+    done.replay = Some(format!("probelab replay {}", path.display()));
+    done.record = Some(record);
+    done
+}
+
+/// Reads a record of this version.
+pub fn read_record(path: &Path) -> Result<Record> {
+    let text = std::fs::read_to_string(path)
+        .into_diagnostic()
+        .wrap_err_with(|| path.display().to_string())?;
+    let record: Record = serde_json::from_str(&text)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("{} is not a record of this version", path.display()))?;
+    if record.schema_version != Record::SCHEMA_VERSION {
+        return Err(miette::miette!(
+            "{} is a record of version {}, and this is version {}",
+            path.display(),
+            record.schema_version,
+            Record::SCHEMA_VERSION
+        ));
+    }
+    Ok(record)
 }
 
 /// What goes into a run beside the scenario and the kernel.
@@ -268,16 +363,14 @@ pub fn request(loaded: &Loaded, files: &Files, input: &Input<'_>) -> Result<Requ
 }
 
 /// `SCENARIO-KERNEL-LANE[-LOADER]-SEED.json`.
-fn file_name(record: &Record, kernel: &Kernel) -> String {
-    let loader = record.loader.map_or(String::new(), |loader| format!("-{loader}"));
-    format!(
-        "{}-{}-{}{loader}-{}.json",
-        record.scenario, kernel.identity.series, record.lane, record.seed
-    )
+fn file_name(scenario: &str, kernel: &Kernel, loader: Option<Loader>, lane: Lane, seed: u64) -> String {
+    let loader = loader.map_or(String::new(), |loader| format!("-{loader}"));
+    format!("{scenario}-{}-{lane}{loader}-{seed}.json", kernel.identity.series)
 }
 
 fn keep(record: &Record, kernel: &Kernel, folder: &Path) -> Result<PathBuf> {
-    let path = folder.join(file_name(record, kernel));
+    let name = file_name(&record.scenario, kernel, record.loader, record.lane, record.seed);
+    let path = folder.join(name);
     let mut file = tempfile::NamedTempFile::new_in(folder).into_diagnostic()?;
     serde_json::to_writer(&mut file, record).into_diagnostic()?;
     file.persist(&path)

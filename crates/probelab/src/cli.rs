@@ -1,9 +1,15 @@
 //! What can be asked for.
 
+mod check;
+mod matrix;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use wire::{Lane, Loader};
+
+pub use check::Check;
+pub use matrix::{Format, MatrixRun, ReportOf, Reports, Shard, SupportOf};
 
 /// Boots unmodified, pinned kernels, runs real workloads beside real eBPF probes, and says whether each probe
 /// is correct and what it costs. Every run can be repeated byte for byte, without KVM.
@@ -30,6 +36,9 @@ pub struct Common {
     /// Package mirror to fetch kernels and packages from (default: the one this machine's apt uses)
     #[arg(long, global = true, value_name = "URL", env = "PROBELAB_MIRROR")]
     pub mirror: Option<String>,
+    /// Ready root filesystem: a plain cpio archive, used instead of the one that vm/rootfs.lock pins
+    #[arg(long, global = true, value_name = "PATH", env = vm::rootfs::VARIABLE)]
+    pub rootfs: Option<PathBuf>,
     /// Let the newest build stand in for a pinned one that the mirror no longer serves; the record says so
     #[arg(long, global = true, env = "PROBELAB_ALLOW_DRIFT")]
     pub allow_drift: bool,
@@ -43,8 +52,16 @@ pub struct Common {
 pub enum Command {
     /// Run scenarios on kernels and judge them
     Run(Run),
+    /// Check BPF objects on kernels: load, verifier, attach, run, cost
+    Check(Check),
     /// Find the first kernel build that shows a difference between two
     Bisect(Bisect),
+    /// Run a whole matrix: resumable, shardable, with lists of what is not run and of what may fail
+    Matrix(MatrixRun),
+    /// Judge and report stored records, without a run
+    Report(ReportOf),
+    /// Make the support table of the documents from stored records
+    Support(SupportOf),
     /// List scenarios
     List {
         /// As JSON
@@ -81,12 +98,17 @@ pub enum Command {
     /// Kernels: list, fetch, pin, verify
     #[command(subcommand)]
     Kernels(Kernels),
-    /// The root filesystem: build, pin
+    /// The root filesystem: build, pin, pack
     #[command(subcommand)]
     Rootfs(Rootfs),
     /// The cache: list, prune
     #[command(subcommand)]
     Cache(Cache),
+    /// Write man pages of all commands into a folder
+    Man {
+        /// The folder; it is made when it is not there
+        folder: PathBuf,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -124,6 +146,8 @@ pub struct Run {
     /// Folder for the records (default: in the cache)
     #[arg(long, value_name = "FOLDER")]
     pub records: Option<PathBuf>,
+    #[command(flatten)]
+    pub reports: Reports,
 }
 
 /// `probelab bisect`.
@@ -159,6 +183,13 @@ pub struct Matrix {
     /// or a pattern ('6.12.*'); may be given more than once
     #[arg(long, short, default_value = "6.12")]
     pub kernel: Vec<String>,
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How runs are made and told.
+#[derive(Debug, Args)]
+pub struct How {
     /// Library that loads the probes; with `both`, each scenario with a probe runs twice, and the two must agree
     #[arg(long, value_name = "NAME", default_value = "aya")]
     pub loader: Loaders,
@@ -170,12 +201,17 @@ pub struct Matrix {
     pub json: bool,
 }
 
-impl Matrix {
+impl How {
     /// Runs at once: what was asked for, else one per processor.
     pub fn jobs(&self) -> usize {
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.jobs.unwrap_or_else(processors).max(1)
+        jobs(self.jobs)
     }
+}
+
+/// Runs at once: what was asked for, else one per processor.
+pub fn jobs(asked: Option<usize>) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.unwrap_or_else(processors).max(1)
 }
 
 /// Which loaders are meant.
@@ -269,6 +305,13 @@ pub enum Rootfs {
     Verify,
     /// Build it and pin what it was made of in vm/rootfs.lock
     Update,
+    /// Make an archive for --rootfs of a tree that something else filled; vm/rootfs.toml says what is added and left out
+    Pack {
+        /// The tree; links, folders and files of the recipe are written into it
+        tree: PathBuf,
+        /// Where the archive goes
+        archive: PathBuf,
+    },
 }
 
 /// `probelab cache`.

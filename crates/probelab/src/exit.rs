@@ -50,7 +50,9 @@ impl Exit {
         if let Some(error) = lab {
             return match error {
                 vm::Error::Interrupted => Self::Interrupted,
-                vm::Error::Config(_) | vm::Error::UnknownKernel { .. } => Self::Usage,
+                vm::Error::Config(_) | vm::Error::UnknownKernel { .. } | vm::Error::KernelTwice { .. } => {
+                    Self::Usage
+                }
                 _ => Self::CouldNotRun,
             };
         }

@@ -30,7 +30,7 @@ pub struct Loaded {
 pub type Files = BTreeMap<String, Content>;
 
 impl Project {
-    /// The given folder, or the nearest one at or above the current folder.
+    /// The given folder, or the nearest one at or above the current folder, or what was installed with this program.
     pub fn find(given: Option<&Path>) -> Result<Self> {
         let is_project = |path: &Path| path.join("vm/kernels.toml").is_file();
         if let Some(path) = given {
@@ -46,15 +46,20 @@ impl Project {
             });
         }
         let current = std::env::current_dir().into_diagnostic()?;
-        let root = current.ancestors().find(|path| is_project(path)).ok_or_else(|| {
-            miette!(
-                help = "go into a checkout, or name one with --root",
-                "no vm/kernels.toml in this folder or above it"
-            )
-        })?;
-        Ok(Self {
-            root: root.to_owned(),
-        })
+        let above = current.ancestors().find(|path| is_project(path));
+        // A package brings the files along.
+        let own = std::env::current_exe().into_diagnostic()?;
+        let packaged = own.parent().map(|folder| folder.join("../share/probelab"));
+        let root = above
+            .map(Path::to_owned)
+            .or_else(|| packaged.filter(|path| is_project(path)))
+            .ok_or_else(|| {
+                miette!(
+                    help = "go into a checkout, or name one with --root",
+                    "no vm/kernels.toml in this folder or above it"
+                )
+            })?;
+        Ok(Self { root })
     }
 
     /// A path in the project.
@@ -131,11 +136,18 @@ impl Project {
     }
 }
 
-/// Whether an ELF program needs no loader: it has no `PT_INTERP` segment, whose content is the loader's path.
+/// Whether an ELF program needs no loader: it has no `PT_INTERP` segment, wherever that loader would be.
 fn is_static(path: &Path) -> bool {
+    use object::read::elf::{ElfFile64, ProgramHeader};
     std::fs::read(path).is_ok_and(|bytes| {
-        let head = &bytes[..bytes.len().min(4096)];
-        !head.windows(8).any(|window| window == b"/lib64/l")
+        let file = ElfFile64::<object::Endianness>::parse(bytes.as_slice());
+        file.is_ok_and(|file| {
+            let endian = file.endian();
+            !file
+                .elf_program_headers()
+                .iter()
+                .any(|header| header.p_type(endian) == object::elf::PT_INTERP)
+        })
     })
 }
 
@@ -167,4 +179,28 @@ fn load_folder(folder: &Path) -> Result<Loaded> {
         scenario,
         files,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_program_with_a_loader_is_not_static_wherever_the_loader_is() {
+        let own = std::env::current_exe().unwrap();
+        assert!(!is_static(&own));
+        let mut bytes = std::fs::read(&own).unwrap();
+        let at = bytes
+            .windows(9)
+            .position(|window| window == b"/lib64/ld")
+            .unwrap();
+        bytes[at..at + 6].copy_from_slice(b"/store");
+        let moved = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(moved.path(), bytes).unwrap();
+        assert!(!is_static(moved.path()));
+        std::fs::write(moved.path(), "#!/bin/sh\n").unwrap();
+        assert!(!is_static(moved.path()));
+    }
 }

@@ -10,17 +10,22 @@
 
 mod build;
 mod cells;
+mod check;
 mod cli;
 mod command;
 mod exit;
 mod files;
+mod lists;
 mod mutants;
 mod open;
 mod oracle_tools;
 mod out;
 mod pairs;
+mod plan;
+mod render;
 mod search;
 mod show;
+mod stored;
 
 use std::process::ExitCode;
 

@@ -67,6 +67,24 @@ pub fn controls(loaded: &Loaded) -> BTreeSet<String> {
     })
 }
 
+/// Kinds of the probes that a scenario shows to be right; none where a known mistake is turned on, and none of another
+/// dialect, whose kinds are names for ours.
+pub fn shown_probes(loaded: &Loaded) -> Vec<String> {
+    let manifest = loaded.scenario.manifest().and_then(|name| loaded.files.get(name));
+    let (Some(content), true) = (manifest, controls(loaded).is_empty()) else {
+        return Vec::new();
+    };
+    let text = String::from_utf8_lossy(&content.bytes).into_owned();
+    if !text.contains("apiVersion: probelab.dev/") {
+        return Vec::new();
+    }
+    let kinds = text.lines().filter_map(|line| line.strip_prefix("kind:"));
+    let mut kinds: Vec<String> = kinds.map(|kind| kind.trim().to_owned()).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds
+}
+
 /// The manifest is the daemon's to understand; here a line is enough.
 fn in_manifest(text: &str) -> BTreeSet<String> {
     text.lines()

@@ -1,13 +1,16 @@
 //! Opening the lab: cache, QEMU, root filesystem, guest program and kernels, as the options say.
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use miette::Result;
 use tokio_util::sync::CancellationToken;
 use vm::{
     Progress,
     cache::Cache,
-    kernels::{self, Kernel, LockFile, Source, Wanted},
+    kernels::{self, Debian, Folder, Kernel, LockFile, Provider, Source, Wanted},
     qemu::Installed,
     rootfs::{self, Built, Rootfs, RootfsLock},
     run::Lab,
@@ -66,6 +69,26 @@ impl Context {
         Ok(LockFile::read(&self.lock_path())?)
     }
 
+    /// Who provides kernels: the archive that the lock pins, then the folder that `PROBELAB_KERNELS` names.
+    fn providers(&self) -> Result<Vec<Arc<dyn Provider>>> {
+        let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(Debian {
+            cache: self.cache.clone(),
+            mirror: self.common.mirror.clone(),
+            wanted: self.wanted()?,
+            lock: self.lock()?,
+            allow_drift: self.common.allow_drift,
+        })];
+        if let Some(folder) = std::env::var_os(kernels::VARIABLE) {
+            providers.push(Arc::new(Folder::open(Path::new(&folder))?));
+        }
+        Ok(providers)
+    }
+
+    /// All kernels, not fetched yet.
+    pub fn all_sources(&self) -> Result<Vec<Source>> {
+        Ok(kernels::available(&self.providers()?)?)
+    }
+
     /// The kernels that are meant, not fetched yet.
     pub fn sources(&self, patterns: &[String], own: Option<&OwnKernel>) -> Result<Vec<Source>> {
         if let Some(OwnKernel {
@@ -73,46 +96,28 @@ impl Context {
             modules,
         }) = own
         {
-            let name = image
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            return Ok(vec![Source::Ready(kernels::own_kernel(
-                &name,
-                image,
-                modules.as_deref(),
-            )?)]);
+            let one: Arc<dyn Provider> = Arc::new(Folder::one(image, modules.as_deref())?);
+            return Ok(kernels::available(&[one])?);
         }
-        Ok(kernels::select(&kernels::available(&self.lock()?)?, patterns)?)
+        Ok(kernels::select(&self.all_sources()?, patterns)?)
     }
 
     /// A kernel, fetched when it is not there.
     pub async fn fetch(&self, source: &Source) -> Result<Kernel> {
-        let pin = match source {
-            Source::Ready(kernel) => return Ok(kernel.clone()),
-            Source::Pinned(pin) => pin.clone(),
-        };
-        let (this, wanted) = (self.clone(), self.wanted()?);
-        let fetching = tokio::task::spawn_blocking(move || {
-            let mirror = this.common.mirror.as_deref();
-            kernels::fetch(
-                &this.cache,
-                mirror,
-                &wanted,
-                &pin,
-                this.common.allow_drift,
-                &this.progress,
-            )
-        });
+        let (source, progress) = (source.clone(), self.progress.clone());
+        let fetching = tokio::task::spawn_blocking(move || source.kernel(&progress));
         tokio::select! {
             fetched = fetching => Ok(fetched.map_err(|error| miette::miette!("fetching was ended: {error}"))??),
             () = self.cancel.cancelled() => Err(vm::Error::Interrupted.into()),
         }
     }
 
-    /// The root filesystem, built when it is not there.
+    /// The root filesystem: the given one, else built when it is not there.
     pub async fn rootfs(&self) -> Result<Built> {
         let recipe = Rootfs::read(&self.project.path("vm/rootfs.toml"))?;
+        if let Some(archive) = &self.common.rootfs {
+            return Ok(rootfs::given(archive, &recipe)?);
+        }
         let lock = RootfsLock::read(&self.project.path("vm/rootfs.lock"))?;
         let mirror = self.common.mirror.as_deref();
         let building = rootfs::get(

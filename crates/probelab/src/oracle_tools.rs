@@ -26,6 +26,7 @@ pub async fn judge_record(loaded: &Loaded, record: &Record) -> Result<Judgement,
     let evidence = Evidence {
         end: &record.end,
         outputs: &record.outputs,
+        console: &record.console,
         capture_text: text.as_deref(),
     };
     Ok(judge(&loaded.scenario, evidence))

@@ -53,6 +53,7 @@ mod tests {
             lane: Lane::Virtual,
             loader,
             kernel: host_kernel().identity,
+            rootfs_sha256: String::new(),
             inputs_sha256: String::new(),
             qemu: String::new(),
             end,
@@ -66,6 +67,7 @@ mod tests {
         Done {
             scenario: scenario.into(),
             kernel: "6.12".into(),
+            probes: Vec::new(),
             loader,
             record: Some(record),
             judgement: Judgement {
@@ -73,6 +75,7 @@ mod tests {
                 ..Judgement::infra("")
             },
             replay: None,
+            was_stored: false,
         }
     }
 

@@ -6,12 +6,12 @@ mod common;
 
 use std::fs;
 
-use common::{probelab, root, said};
+use common::{probelab, quoted, root, said};
 
-/// The documents at the top of the checkout and of its crates.
+/// The documents at the top of the checkout, of its crates, and in `docs/`.
 fn documents() -> Vec<(String, String)> {
     let mut documents = Vec::new();
-    let mut folders = vec![root()];
+    let mut folders = vec![root(), root().join("docs"), root().join("lima")];
     for entry in fs::read_dir(root().join("crates")).unwrap() {
         folders.push(entry.unwrap().path());
     }
@@ -30,16 +30,19 @@ fn documents() -> Vec<(String, String)> {
     documents
 }
 
-/// The words in backquotes.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split("```")
-        .step_by(2)
-        .flat_map(|part| part.split('`').skip(1).step_by(2))
-}
-
 #[test]
 fn every_path_that_a_document_names_exists() {
-    let top = ["bpf/", "ci/", "crates/", "lima/", "scenarios/", "vm/", ".ci/"];
+    let top = [
+        "bpf/",
+        "ci/",
+        "crates/",
+        "docs/",
+        "lima/",
+        "nix/",
+        "scenarios/",
+        "vm/",
+        ".ci/",
+    ];
     for (name, text) in documents() {
         for word in quoted(&text) {
             let is_path = top.iter().any(|folder| word.starts_with(folder));
@@ -67,31 +70,131 @@ fn every_scenario_that_the_readme_names_exists() {
     }
 }
 
-#[test]
-fn every_command_that_the_readme_shows_is_understood() {
-    let text = fs::read_to_string(root().join("README.md")).unwrap();
-    let shown: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("probelab "))
+/// Lines of code blocks that begin with a word, without what follows as a comment.
+fn shown<'a>(text: &'a str, program: &str) -> Vec<&'a str> {
+    let blocks = text.split("```").skip(1).step_by(2);
+    blocks
+        .flat_map(str::lines)
+        .filter_map(|line| line.trim().strip_prefix(program))
         .map(|line| line.split("  #").next().unwrap().trim())
-        .collect();
-    assert!(shown.len() >= 8, "the tour shows the commands: {shown:?}");
-    for line in shown {
-        let words: Vec<&str> = line
-            .split_whitespace()
-            .take_while(|word| !word.starts_with('-'))
-            .collect();
-        // Subcommands are found from the left; what follows them are arguments.
-        let depth = if ["kernels", "rootfs", "cache", "bench"].contains(&words[0]) {
-            2
-        } else {
-            1
-        };
-        let said = said(&mut probelab(&format!("{} --help", words[..depth].join(" "))));
-        assert_eq!(said.code, 0, "`probelab {line}`: {said:?}");
-        for option in line.split_whitespace().filter(|word| word.starts_with("--")) {
-            assert!(said.out.contains(option), "`probelab {line}`: no option {option}");
+        .collect()
+}
+
+#[test]
+fn every_command_that_a_document_shows_is_understood() {
+    let scenarios = said(&mut probelab("list")).out;
+    let mut count = 0;
+    for (name, text) in documents() {
+        for line in shown(&text, "probelab ") {
+            let words: Vec<&str> = line
+                .split_whitespace()
+                .take_while(|word| !word.starts_with('-'))
+                .collect();
+            // Subcommands are found from the left; what follows them are arguments.
+            let depth = if ["kernels", "rootfs", "cache", "bench"].contains(&words[0]) {
+                2
+            } else {
+                1
+            };
+            let said = said(&mut probelab(&format!("{} --help", words[..depth].join(" "))));
+            assert_eq!(said.code, 0, "{name}: `probelab {line}`: {said:?}");
+            for option in line.split_whitespace().filter(|word| word.starts_with("--")) {
+                assert!(
+                    said.out.contains(option),
+                    "{name}: `probelab {line}`: no option {option}"
+                );
+            }
+            if words[0] == "run" && words[1] != "all" && !words[1].starts_with("./") {
+                assert!(
+                    scenarios
+                        .lines()
+                        .any(|known| known.split_whitespace().next() == Some(words[1])),
+                    "{name}: `probelab {line}`: no such scenario"
+                );
+            }
+            count += 1;
         }
+    }
+    assert!(count >= 30, "the documents show the commands: {count}");
+}
+
+#[test]
+fn every_script_that_a_document_shows_has_the_options_it_shows() {
+    let mut count = 0;
+    for (name, text) in documents() {
+        for line in shown(&text, "ci/check-") {
+            let mut words = line.split_whitespace();
+            let script = root().join(format!("ci/check-{}", words.next().unwrap()));
+            let said = said(std::process::Command::new(&script).arg("--help"));
+            assert_eq!(said.code, 0, "{name}: {}: {said:?}", script.display());
+            for option in words.filter(|word| word.starts_with("--")) {
+                assert!(
+                    said.out.contains(option),
+                    "{name}: `ci/check-{line}`: no option {option}"
+                );
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "{count}");
+}
+
+#[test]
+fn every_link_of_a_document_leads_somewhere() {
+    let mut count = 0;
+    for (name, text) in documents() {
+        let folder = std::path::Path::new(&name).parent().unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.contains("://") {
+                assert!(folder.join(link).exists(), "{name} links {link}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 10, "{count}");
+}
+
+/// Codes of errors in the sources of the crates that are not tests.
+fn codes_of(folder: &std::path::Path, codes: &mut std::collections::BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            codes_of(&path, codes);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let found = text.split("code(probelab::").skip(1);
+            codes.extend(found.map(|rest| rest.split(')').next().unwrap().to_owned()));
+        }
+    }
+}
+
+#[test]
+fn every_error_code_is_explained_and_nothing_else_is() {
+    let mut codes = std::collections::BTreeSet::new();
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        codes_of(&entry.unwrap().path().join("src"), &mut codes);
+    }
+    let text = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+    let explained: std::collections::BTreeSet<String> = quoted(&text)
+        .filter_map(|word| word.strip_prefix("probelab::"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(codes, explained);
+    assert!(codes.len() >= 15, "{codes:?}");
+}
+
+#[test]
+fn man_pages_are_written_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = said(probelab("man").arg(folder.path()));
+    assert_eq!(said.code, 0, "{said:?}");
+    for (page, words) in [
+        ("probelab.1", "Boots unmodified, pinned kernels"),
+        ("probelab-run.1", "Seed of everything random"),
+        ("probelab-kernels-fetch.1", "Fetch pinned kernels"),
+    ] {
+        let text = fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(words), "{page}: {text}");
     }
 }
 

@@ -45,7 +45,9 @@ fn an_unknown_kernel_names_the_known_ones() {
         2,
         &[
             "no kernel matches `4.19`",
-            "there are: 5.10, 6.1, 6.12, 6.18, 7.2",
+            "there are: ",
+            " 5.10, 5.10-rt, ",
+            " 7.3-rt",
         ],
     );
 }
@@ -134,7 +136,9 @@ fn a_stored_kernel_with_other_bytes_is_refused() {
     let cache = tempfile::tempdir().unwrap();
     let list = said(probelab("kernels list --json").env("PROBELAB_CACHE", cache.path()));
     let rows: serde_json::Value = serde_json::from_str(&list.out).unwrap();
-    let key = rows[0]["sha256"].as_str().unwrap();
+    let is_newest = |row: &&serde_json::Value| row["name"] == "5.10";
+    let row = rows.as_array().unwrap().iter().find(is_newest).unwrap();
+    let key = row["sha256"].as_str().unwrap();
     let folder = cache.path().join("kernels").join(&key[..32]);
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("vmlinuz"), "not a kernel").unwrap();
@@ -215,4 +219,45 @@ fn results_that_cannot_be_written_are_an_error() {
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let said = said_without_capture(probelab("list").stdout(full));
     assert_error(&said, 69, &["the disk is full while writing to standard output"]);
+}
+
+#[test]
+fn kernels_of_a_folder_are_listed_beside_the_pins() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["6.6-own", "empty"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("6.6-own/bzImage"), "image").unwrap();
+    let said = said(probelab("kernels list").env("PROBELAB_KERNELS", folder.path()));
+    assert_eq!(said.code, 0, "{said:?}");
+    let names: Vec<&str> = said
+        .out
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(names.contains(&"6.12"), "{names:?}");
+    assert_eq!(names.last(), Some(&"6.6-own"), "{names:?}");
+    assert!(!names.contains(&"empty"), "{names:?}");
+}
+
+#[test]
+fn a_kernel_that_has_the_name_of_a_pin_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("6.12")).unwrap();
+    fs::write(folder.path().join("6.12/bzImage"), "image").unwrap();
+    let said = said(probelab("run canary").env("PROBELAB_KERNELS", folder.path()));
+    assert_error(
+        &said,
+        2,
+        &["two kernels are called `6.12`", "rename the folder", "`6.12-own`"],
+    );
+}
+
+#[test]
+fn a_root_filesystem_that_is_no_archive_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rootfs");
+    fs::write(&path, "no archive").unwrap();
+    let said = said(probelab("rootfs build").env("PROBELAB_ROOTFS", &path));
+    assert_error(&said, 69, &["no cpio archive of the form newc", "--rootfs"]);
 }

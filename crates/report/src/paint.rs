@@ -1,11 +1,12 @@
 //! Colour, for those who asked for it: plain text in, text with ANSI colours out.
 
 /// The words that get a colour, and its ANSI code. They are whole words of the tables and headings.
-const COLOURS: [(&str, u8); 7] = [
+pub(crate) const COLOURS: [(&str, u8); 8] = [
     ("passed", 32),
     ("FAILED", 31),
     ("INFRA", 35),
     ("skipped", 33),
+    ("allowed", 33),
     ("unsupported", 33),
     ("caught", 32),
     ("SURVIVED", 31),

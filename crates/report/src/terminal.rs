@@ -20,28 +20,66 @@ pub enum Style {
     Coloured,
 }
 
+/// What people read of these runs: one scenario with its figures, several as a matrix.
+pub fn for_people(cells: &[Cell<'_>], style: Style) -> String {
+    let one_scenario = cells.windows(2).all(|pair| pair[0].scenario == pair[1].scenario);
+    match one_scenario {
+        true => details(cells, style),
+        false => matrix(cells, style),
+    }
+}
+
 /// All runs: a row per scenario, a column per kernel, in the order in which they first appear; where runs had
 /// different loaders, a row per loader. Below it, everything that is not a pass. A cell that was not run is a
 /// dash.
 pub fn matrix(cells: &[Cell<'_>], style: Style) -> String {
-    let titles: Vec<String> = cells.iter().map(|cell| title(cell, cells)).collect();
-    let kernels = in_order(cells.iter().map(|cell| cell.kernel));
-    let mut table = table(std::iter::once("scenario").chain(kernels.iter().copied()));
-    for row in in_order(titles.iter().map(String::as_str)) {
-        let word = |kernel: &&str| {
-            let of_row = cells.iter().zip(&titles).filter(|(_, title)| *title == row);
-            let of_cell = of_row.filter(|(cell, _)| cell.kernel == *kernel);
+    let grid = Grid::of(cells);
+    let mut table = table(std::iter::once("scenario").chain(grid.kernels.iter().copied()));
+    for (title, row) in &grid.rows {
+        let words = row.iter().map(|of_cell| {
             // Several seeds share a cell; one that fails must not hide behind one that passes.
-            let words = in_order(of_cell.map(|(cell, _)| cell.word()));
+            let words = in_order(of_cell.iter().map(|index| cells[*index].word()));
             if words.is_empty() {
                 "-".to_owned()
             } else {
                 words.join("/")
             }
-        };
-        table.add_row(std::iter::once(row.to_owned()).chain(kernels.iter().map(word)));
+        });
+        table.add_row(std::iter::once(title.clone()).chain(words));
     }
     finish(table.trim_fmt(), cells, style)
+}
+
+/// Cells as a table: a row per scenario (and loader, where they differ), a column per kernel.
+pub(crate) struct Grid<'a> {
+    /// What the columns are called.
+    pub(crate) kernels: Vec<&'a str>,
+    /// Each row's title, and for each column the cells there, by their place in the list.
+    pub(crate) rows: Vec<(String, Vec<Vec<usize>>)>,
+}
+
+impl<'a> Grid<'a> {
+    /// In the order in which scenarios and kernels first appear.
+    pub(crate) fn of(cells: &[Cell<'a>]) -> Self {
+        let titles: Vec<String> = cells.iter().map(|cell| title(cell, cells)).collect();
+        let kernels = in_order(cells.iter().map(|cell| cell.kernel));
+        let is_at = |index: &usize, title: &str, kernel: &str| {
+            titles[*index] == title && cells[*index].kernel == kernel
+        };
+        let row = |title: &str| {
+            let places = |kernel: &&str| {
+                (0..cells.len())
+                    .filter(|index| is_at(index, title, kernel))
+                    .collect()
+            };
+            (title.to_owned(), kernels.iter().map(places).collect())
+        };
+        let rows = in_order(titles.iter().map(String::as_str))
+            .into_iter()
+            .map(row)
+            .collect();
+        Self { kernels, rows }
+    }
 }
 
 /// The runs of one scenario: a row per kernel (and loader, where they differ) with its verdict and figures. Below it, everything that is not
@@ -128,6 +166,10 @@ fn finish(mut text: String, cells: &[Cell<'_>], style: Style) -> String {
         text.push_str("\n\n");
         text.push_str(&complaint(cell, cells));
     }
+    let needless: Vec<String> = cells.iter().filter_map(Cell::needless_allowance).collect();
+    for words in needless {
+        text.push_str(&format!("\n\n{words}"));
+    }
     let drifts = cells.iter().filter_map(Cell::drift).collect::<Vec<_>>();
     if !drifts.is_empty() {
         text.push_str("\n\nkernel drift:");
@@ -147,17 +189,25 @@ pub(crate) fn dressed(text: String, style: Style) -> String {
 }
 
 /// How many of which verdict, in a fixed order.
-fn summary(cells: &[Cell<'_>]) -> String {
+pub(crate) fn summary(cells: &[Cell<'_>]) -> String {
     if cells.is_empty() {
         return "nothing was run, which is not a pass".to_owned();
     }
-    let count = |word: &&str| cells.iter().filter(|cell| cell.word() == *word).count();
-    ["passed", "FAILED", "INFRA", "unsupported", "skipped"]
+    counts(cells)
         .iter()
-        .filter(|word| count(word) > 0)
-        .map(|word| format!("{} {word}", count(word)))
+        .map(|(word, count)| format!("{count} {word}"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// Each word that a cell has, and how many have it, the pass first.
+pub(crate) fn counts(cells: &[Cell<'_>]) -> Vec<(&'static str, usize)> {
+    let count = |word: &str| cells.iter().filter(|cell| cell.word() == word).count();
+    ["passed", "FAILED", "INFRA", "allowed", "unsupported", "skipped"]
+        .into_iter()
+        .map(|word| (word, count(word)))
+        .filter(|(_, count)| *count > 0)
+        .collect()
 }
 
 /// Everything to know about a run that is not a pass.
@@ -169,15 +219,17 @@ pub(crate) fn complaint(cell: &Cell<'_>, cells: &[Cell<'_>]) -> String {
         cell.judgement.verdict,
         Verdict::Failed { .. } | Verdict::Infra { .. }
     );
-    if let Some(record) = cell.record.filter(|_| is_broken) {
-        let lines: Vec<&str> = record.console.lines().collect();
-        let last = &lines[lines.len().saturating_sub(CONSOLE_LINES)..];
+    if is_broken {
+        let last = cell.console_tail(CONSOLE_LINES);
         if !last.is_empty() {
             text.push_str("\n  last console lines:");
         }
         for line in last {
-            text.push_str(&format!("\n  | {}", printable(line)));
+            text.push_str(&format!("\n  | {line}"));
         }
+    }
+    if let Some(allowed) = &cell.judgement.allowed {
+        text.push_str(&format!("\n  allowed: {}", indented(allowed)));
     }
     if let Some(replay) = cell.replay {
         text.push_str(&format!("\n  again: {replay}"));
@@ -185,15 +237,10 @@ pub(crate) fn complaint(cell: &Cell<'_>, cells: &[Cell<'_>]) -> String {
     text
 }
 
-fn evidence(results: &[ExpectationResult]) -> String {
+pub(crate) fn evidence(results: &[ExpectationResult]) -> String {
     let mut text = String::new();
     for result in results {
-        let word = match (result.held, result.must_fail) {
-            (true, false) => "held",
-            (false, false) => "FAILED",
-            (false, true) => "failed as it must",
-            (true, true) => "held, but must FAIL",
-        };
+        let word = outcome(result);
         text.push_str(&format!(
             "\n  {word}: {}: {}",
             result.name,
@@ -201,6 +248,16 @@ fn evidence(results: &[ExpectationResult]) -> String {
         ));
     }
     text
+}
+
+/// What came of an expectation, in words.
+pub(crate) fn outcome(result: &ExpectationResult) -> &'static str {
+    match (result.held, result.must_fail) {
+        (true, false) => "held",
+        (false, false) => "FAILED",
+        (false, true) => "failed as it must",
+        (true, true) => "held, but must FAIL",
+    }
 }
 
 /// Reasons may hold the last words of a program, which have lines of their own.
@@ -213,7 +270,7 @@ fn indented(text: &str) -> String {
 }
 
 /// A guest must not be able to send escape sequences to the reader's terminal.
-fn printable(line: &str) -> String {
+pub(crate) fn printable(line: &str) -> String {
     line.chars()
         .map(|character| if character.is_control() { ' ' } else { character })
         .collect()

@@ -32,6 +32,7 @@ fn cell<'a>(scenario: &'a str, kernel: &'a str, judgement: &'a Judgement) -> Cel
         scenario,
         kernel,
         loader: None,
+        probes: &[],
         record: None,
         judgement,
         replay: None,
@@ -61,7 +62,7 @@ fn caught_mutants_pass() {
     assert_eq!(mutants_exit_code(&mutants), ExitCode::Passed);
     insta::assert_snapshot!(mutants_to_json(&mutants[..]).unwrap().lines().take(22).collect::<Vec<_>>().join("\n"), @r#"
     {
-      "schema_version": 2,
+      "schema_version": 3,
       "mutants": [
         {
           "mutant": "WRONG_PAIRING",

@@ -8,7 +8,7 @@ use toml::Spanned;
 use crate::{
     OracleKind, Scenario, builds, check_expectation,
     error::Fault,
-    file::{EndKind, Link, Program, Ready, ScenarioFile},
+    file::{EndKind, Link, Probe, Program, Ready, ScenarioFile},
     lab,
 };
 
@@ -28,8 +28,8 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Fault> {
     for program in file.workloads.iter().chain(&file.loads) {
         check_program(program, file)?;
     }
-    if let Some(probe) = &file.probe {
-        check_reference(&probe.manifest)?;
+    for (reference, ..) in file.probe.iter().flat_map(Probe::files) {
+        check_reference(reference)?;
     }
     for output in &file.outputs {
         check_absolute(&output.path)?;

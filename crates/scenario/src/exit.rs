@@ -24,11 +24,14 @@ pub enum ExitCode {
 /// 2. 1: a run failed;
 /// 3. 69: the lab itself failed, or not one run passed (all skipped, all unsupported, or none at all);
 /// 4. 0: all that ran passed, and something ran.
+///
+/// A failure that is allowed counts as skipped.
 pub fn exit_code<'a>(judgements: impl IntoIterator<Item = &'a Judgement>) -> ExitCode {
     let mut has_passed = false;
     let mut worst = ExitCode::Passed;
     for judgement in judgements {
         let code = match judgement.verdict {
+            _ if judgement.is_allowed_failure() => ExitCode::Passed,
             _ if judgement.kernel_broke => ExitCode::KernelBroke,
             Verdict::Failed { .. } => ExitCode::Failed,
             Verdict::Infra { .. } => ExitCode::CouldNotRun,
@@ -80,6 +83,16 @@ mod tests {
                 },
             };
             judgement.kernel_broke = *name == "panic";
+            if let Some(of) = name.strip_prefix("allowed ") {
+                judgement = Judgement {
+                    verdict: Verdict::Failed {
+                        reason: String::new(),
+                    },
+                    kernel_broke: of == "panic",
+                    allowed: Some("known".to_owned()),
+                    ..judgement
+                };
+            }
             judgement
         };
         exit_code(&names.iter().map(judgement).collect::<Vec<_>>()) as u8
@@ -90,6 +103,14 @@ mod tests {
         assert_eq!(of(&[]), 69);
         assert_eq!(of(&["skipped"]), 69);
         assert_eq!(of(&["unsupported", "skipped"]), 69);
+    }
+
+    #[test]
+    fn an_allowed_failure_is_no_failure_and_no_pass() {
+        assert_eq!(of(&["allowed failed", "passed"]), 0);
+        assert_eq!(of(&["allowed panic", "passed"]), 0);
+        assert_eq!(of(&["allowed failed"]), 69);
+        assert_eq!(of(&["allowed failed", "failed", "passed"]), 1);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
     check,
     error::Fault,
     expectation::{self, Expectation},
+    lab,
 };
 
 /// One scenario: what is set up, what is run, what is brought home and what must be true of it.
@@ -53,7 +54,7 @@ impl Scenario {
         self.file.probe.is_some()
     }
 
-    /// Its probe manifest, as [`Scenario::files`] names it.
+    /// Its probe manifest, the first one, as [`Scenario::files`] names it.
     pub fn manifest(&self) -> Option<&str> {
         let probe = self.file.probe.as_ref()?;
         Some(probe.manifest.get_ref())
@@ -214,8 +215,34 @@ pub(crate) enum Ready {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Probe {
     pub(crate) manifest: Spanned<String>,
+    /// Objectives whose history the daemon keeps.
+    pub(crate) objectives: Option<Spanned<String>>,
+    /// Manifests beside it, each a file of its own.
+    #[serde(default)]
+    pub(crate) more_manifests: Vec<Spanned<String>>,
+    /// A file that tells the daemon which containers there are.
+    pub(crate) inventory: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) settle_milliseconds: u64,
+}
+
+impl Probe {
+    /// The files of the scenario that the daemon reads, with where they lie in the guest and the option that names them.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&Spanned<String>, String, &'static str)> {
+        let manifests = std::iter::once(&self.manifest).chain(&self.more_manifests);
+        let manifests = manifests.enumerate().map(|(index, file)| {
+            let path = match index {
+                0 => lab::MANIFEST_PATH.to_owned(),
+                index => format!("/lab/probe-{}.yaml", index + 1),
+            };
+            (file, path, "--manifest")
+        });
+        let inventory = self.inventory.iter();
+        let inventory = inventory.map(|file| (file, "/lab/inventory.yaml".to_owned(), "--inventory"));
+        let objectives = self.objectives.iter();
+        let objectives = objectives.map(|file| (file, "/lab/objectives.yaml".to_owned(), "--slo"));
+        manifests.chain(inventory).chain(objectives)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

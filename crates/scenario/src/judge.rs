@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wire::{GuestEnd, Output};
 
@@ -13,6 +14,7 @@ use crate::{
     check::{EXCHANGES, PROBE},
     compare, lab,
     series::Sources,
+    splat::splat,
     text::count,
 };
 
@@ -23,13 +25,15 @@ pub struct Evidence<'a> {
     pub end: &'a GuestEnd,
     /// Its outputs by name.
     pub outputs: &'a BTreeMap<String, Output>,
+    /// What the kernel said on its console.
+    pub console: &'a str,
     /// What tshark printed of the output `capture` when called with [`crate::tshark_arguments`]. Only needed
     /// when [`Scenario::capture_http_ports`] is `Some`.
     pub capture_text: Option<&'a str>,
 }
 
 /// What a run is worth.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Verdict {
     /// Everything that was expected was compared, and held.
@@ -59,7 +63,7 @@ pub enum Verdict {
 }
 
 /// One expectation, decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpectationResult {
     /// Name of the expectation.
     pub name: String,
@@ -74,7 +78,7 @@ pub struct ExpectationResult {
 }
 
 /// A run, judged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
@@ -84,6 +88,9 @@ pub struct Judgement {
     pub note: Option<String>,
     /// Whether the guest kernel broke and was not meant to.
     pub kernel_broke: bool,
+    /// Why a failure is known and allowed, when it is. A pass that has it needs it no longer.
+    #[serde(default)]
+    pub allowed: Option<String>,
 }
 
 impl Judgement {
@@ -135,7 +142,13 @@ impl Judgement {
             results: Vec::new(),
             note: None,
             kernel_broke: false,
+            allowed: None,
         }
+    }
+
+    /// Whether it is a failure that is known and allowed.
+    pub fn is_allowed_failure(&self) -> bool {
+        self.allowed.is_some() && matches!(self.verdict, Verdict::Failed { .. })
     }
 }
 
@@ -159,7 +172,10 @@ pub fn judge(scenario: &Scenario, evidence: Evidence<'_>) -> Judgement {
     for result in &mut results {
         result.must_fail = must_fail.contains(&result.name.as_str());
     }
-    match first_complaint(&results) {
+    let complaint = splat(evidence.console)
+        .map(|line| format!("the kernel complained: {line}"))
+        .or_else(|| first_complaint(&results));
+    match complaint {
         Some(reason) => Judgement {
             results,
             ..Judgement::without_results(Verdict::Failed { reason })

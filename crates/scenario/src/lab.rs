@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `/lab/PROGRAM/` | files of a workload or load, and its working directory |
 //! | `/lab/out/` | outputs |
-//! | `/lab/probe.yaml` | the probe manifest |
+//! | `/lab/probe.yaml`, `/lab/probe-2.yaml` and so on | the probe manifests |
+//! | `/lab/inventory.yaml` | what tells the probe daemon of containers |
+//! | `/lab/objectives.yaml` | objectives whose history the probe daemon keeps |
 //! | `/lab/bin/probed` | the probe daemon; the caller adds its bytes, which no scenario knows |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,13 +61,17 @@ impl Scenario {
             .iter()
             .chain(&self.file.loads)
             .flat_map(|program| &program.files);
-        let manifest = self.file.probe.iter().map(|probe| &probe.manifest);
+        let of_probe = self
+            .file
+            .probe
+            .iter()
+            .flat_map(|probe| probe.files().map(|(file, ..)| file));
         let of_builds = self.file.builds.iter().flat_map(|build| &build.files);
         let built: BTreeSet<&str> = builds::outputs(&self.file)
             .map(|output| output.get_ref().as_str())
             .collect();
         let mut files: Vec<&str> = of_programs
-            .chain(manifest)
+            .chain(of_probe)
             .chain(of_builds)
             .map(|file| file.get_ref().as_str())
             .filter(|file| !built.contains(file))
@@ -113,13 +119,10 @@ impl Scenario {
             bytes: Vec::new(),
         };
         let mut job_files = program_files(&self.file.loads, files, &mut blobs);
-        if let Some(content) = self
-            .file
-            .probe
-            .as_ref()
-            .and_then(|probe| files.get(probe.manifest.get_ref()))
-        {
-            job_files.push(blobs.file(MANIFEST_PATH.to_owned(), content));
+        for (reference, path, _) in self.file.probe.iter().flat_map(|probe| probe.files()) {
+            if let Some(content) = files.get(reference.get_ref()) {
+                job_files.push(blobs.file(path, content));
+            }
         }
         let load = |program| workload(program, Some(format!("{OUTPUT_FOLDER}/{}", load_output(program))));
         let job = Job {
@@ -158,18 +161,13 @@ impl Scenario {
 
     fn probe(&self, loader: Loader) -> Option<Probe> {
         let probe = self.file.probe.as_ref()?;
-        let command = [
-            PROBED_PATH,
-            "run",
-            "--manifest",
-            MANIFEST_PATH,
-            "--listen",
-            PROBE_ADDRESS,
-            "--loader",
-            loader.name(),
-        ];
+        let mut command = vec![PROBED_PATH.to_owned(), "run".to_owned()];
+        for (_, path, option) in probe.files() {
+            command.extend([option.to_owned(), path]);
+        }
+        command.extend(["--listen", PROBE_ADDRESS, "--loader", loader.name()].map(str::to_owned));
         Some(Probe {
-            command: command.map(str::to_owned).to_vec(),
+            command,
             address: PROBE_ADDRESS.to_owned(),
             loader,
             settle_milliseconds: probe.settle_milliseconds,

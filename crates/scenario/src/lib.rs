@@ -21,15 +21,16 @@ mod lab;
 mod loaders;
 mod oracle;
 mod series;
+mod splat;
 mod text;
 mod within;
 
 pub use builds::{Build, Content, own_name};
 pub use error::ScenarioError;
 pub use exit::{ExitCode, exit_code};
+pub use exposition::Series;
 pub use file::{EndKind, Scenario};
 pub use judge::{Evidence, ExpectationResult, Judgement, Verdict, judge};
 pub use lab::{MANIFEST_PATH, OUTPUT_FOLDER, PROBED_PATH};
 pub use loaders::{OfLoader, loaders_agree};
 pub use oracle::{OracleError, OracleKind, capture::tshark_arguments, read_openmetrics};
-pub use series::Series;

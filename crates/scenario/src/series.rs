@@ -4,30 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{error::nearest, expectation::Select};
 
-/// One number with a name and labels. Durations are in seconds.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Series {
-    /// Name of the series, such as `requests_total`.
-    pub name: String,
-    /// Labels by name.
-    pub labels: BTreeMap<String, String>,
-    /// The value.
-    pub value: f64,
-}
-
-impl Series {
-    pub(crate) fn new<const N: usize>(name: &str, labels: [(&str, String); N], value: f64) -> Self {
-        let labels = labels
-            .into_iter()
-            .map(|(label, value)| (label.to_owned(), value))
-            .collect();
-        Self {
-            name: name.to_owned(),
-            labels,
-            value,
-        }
-    }
-}
+pub use exposition::Series;
 
 /// What every source of a run said: its series, or why there are none.
 pub(crate) type Sources = BTreeMap<String, Result<Vec<Series>, String>>;

@@ -53,6 +53,7 @@ fn decided_with(keys: &str, one: &str, two: &str) -> String {
     let evidence = Evidence {
         end: &GuestEnd::Completed,
         outputs: &outputs,
+        console: "",
         capture_text: None,
     };
     let judgement = judge(&scenario, evidence);

@@ -15,6 +15,10 @@ const PANIC: &str = include_str!("../../../scenarios/broken-panic/scenario.toml"
 const SILENT_PROBE: &str = include_str!("../../../scenarios/broken-silent-probe/scenario.toml");
 
 fn judged(text: &str, end: GuestEnd, outputs: &[(&str, &str)]) -> Judgement {
+    judged_with_console(text, end, outputs, "[    0.000000] Linux version 6.12\n")
+}
+
+fn judged_with_console(text: &str, end: GuestEnd, outputs: &[(&str, &str)], console: &str) -> Judgement {
     let scenario = Scenario::parse("scenario.toml", text).unwrap();
     let output = |(name, text): &(&str, &str)| ((*name).to_owned(), Output(text.as_bytes().to_vec()));
     let outputs: BTreeMap<String, Output> = outputs.iter().map(output).collect();
@@ -23,6 +27,7 @@ fn judged(text: &str, end: GuestEnd, outputs: &[(&str, &str)]) -> Judgement {
         Evidence {
             end: &end,
             outputs: &outputs,
+            console,
             capture_text: None,
         },
     )
@@ -61,6 +66,20 @@ fn a_canary_that_sings_is_no_pass() {
         matches!(judgement.verdict, Verdict::Failed { .. }),
         "nothing was compared"
     );
+}
+
+#[test]
+fn a_kernel_that_complains_fails_a_run_that_would_pass() {
+    let song = [("load.count", "canary_songs_total 41\n")];
+    let line = "[    9.000000] WARNING: CPU: 0 PID: 1 at kernel/bpf/core.c:1 x+0x1/0x2";
+    let console = format!("[    0.000000] Linux version 6.12\n{line}\n");
+    let judgement = judged_with_console(CANARY, GuestEnd::Completed, &song, &console);
+    let reason = format!("the kernel complained: {line}");
+    assert_eq!(judgement.verdict, Verdict::Failed { reason });
+    assert!(!judgement.kernel_broke, "a warning is no panic");
+    // What a guest that must panic says on its way is what it was asked for.
+    let judgement = judged_with_console(PANIC, panic(), &[], &console);
+    assert_eq!(judgement.verdict, Verdict::Passed);
 }
 
 #[test]

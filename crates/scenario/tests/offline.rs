@@ -55,6 +55,7 @@ impl Run {
             Evidence {
                 end: &GuestEnd::Completed,
                 outputs: &self.outputs,
+                console: "",
                 capture_text,
             },
         )

@@ -29,6 +29,7 @@ fn judged(texts: [(&str, &str); 4], capture: &str) -> Judgement {
         Evidence {
             end: &GuestEnd::Completed,
             outputs: &outputs,
+            console: "",
             capture_text: Some(capture),
         },
     )

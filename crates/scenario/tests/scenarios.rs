@@ -140,6 +140,20 @@ fn the_daemon_is_told_which_loader_to_use() {
 }
 
 #[test]
+fn the_daemon_is_given_objectives_where_there_are_some() {
+    let scenario = parsed("slo-http");
+    let (job, blobs) = scenario.job("slo-http", 1, Loader::Aya, &named_by_themselves(&scenario), 0);
+    let file = job
+        .files
+        .iter()
+        .find(|file| file.path == "/lab/objectives.yaml")
+        .unwrap();
+    assert_eq!(blobs[file.blob], b"reliably.yaml");
+    let command = job.probe.unwrap().command.join(" ");
+    assert!(command.contains(" --slo /lab/objectives.yaml "), "{command}");
+}
+
+#[test]
 fn no_exchange_log_is_asked_of_a_manifest_that_writes_none() {
     let (job, _) = parsed("broken-silent-probe").job("x", 1, Loader::Aya, &BTreeMap::new(), 0);
     assert!(job.probe.is_some());

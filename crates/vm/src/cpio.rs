@@ -16,6 +16,9 @@ use std::{
 
 use crate::{IoContext, Result};
 
+/// What every entry begins with.
+pub const MAGIC: &[u8] = b"070701";
+
 const TYPE_DIRECTORY: u32 = 0o040_000;
 const TYPE_FILE: u32 = 0o100_000;
 const TYPE_LINK: u32 = 0o120_000;

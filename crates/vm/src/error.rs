@@ -114,6 +114,22 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// Two providers offer a kernel of one name.
+    #[error("two kernels are called `{name}`: {first} and {second}")]
+    #[diagnostic(
+        code(probelab::kernel_twice),
+        help(
+            "a record names its kernel, so a name means one: rename the folder in PROBELAB_KERNELS, for example to `{name}-own`"
+        )
+    )]
+    KernelTwice {
+        /// The name.
+        name: String,
+        /// Package of the one.
+        first: String,
+        /// Package of the other.
+        second: String,
+    },
     /// A file of ours that cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -189,6 +205,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+impl Error {
+    /// Nobody has a kernel of that name; the names that there are.
+    pub(crate) fn unknown_kernel<'a>(asked: &str, known: impl Iterator<Item = &'a str>) -> Self {
+        Self::UnknownKernel {
+            asked: asked.to_owned(),
+            known: known.collect::<Vec<_>>().join(", "),
+        }
+    }
 }
 
 /// A configuration file with the place of the mistake.

@@ -45,6 +45,11 @@ impl Modules {
         Ok(Self { files, built_in })
     }
 
+    /// The files of all modules, in the order of their names.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.values().map(PathBuf::as_path)
+    }
+
     /// The wanted modules with everything they need. A module that the kernel neither has nor builds in is an
     /// error when `required`, and left out otherwise.
     pub fn select(&self, wanted: &[String], required: bool) -> Result<Selection> {
@@ -112,19 +117,24 @@ fn collect(folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
 /// `veth` of `drivers/net/veth.ko.xz`; dashes in file names are underscores in module names.
 fn module_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
-    let stem = name.strip_suffix(".ko").or_else(|| name.strip_suffix(".ko.xz"))?;
+    let stem = [".ko", ".ko.xz", ".ko.zst"]
+        .iter()
+        .find_map(|suffix| name.strip_suffix(suffix))?;
     Some(stem.replace('-', "_"))
 }
 
+/// Distributions differ in how they compress modules; the guest's own loader reads plain ones only.
 fn read_module(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path).at("reading", path)?;
-    if path.extension().is_none_or(|extension| extension != "xz") {
-        return Ok(bytes);
-    }
     let mut plain = Vec::new();
-    XzDecoder::new(bytes.as_slice())
-        .read_to_end(&mut plain)
-        .at("decompressing", path)?;
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("xz") => XzDecoder::new(bytes.as_slice()).read_to_end(&mut plain),
+        Some("zst") => {
+            zstd::Decoder::new(bytes.as_slice()).and_then(|mut decoder| decoder.read_to_end(&mut plain))
+        }
+        _ => return Ok(bytes),
+    }
+    .at("decompressing", path)?;
     Ok(plain)
 }
 
@@ -148,7 +158,29 @@ fn needs(module: &[u8]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+
+    #[test]
+    fn modules_are_read_however_they_are_compressed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
+        xz.write_all(b"module").unwrap();
+        let forms = [
+            ("a.ko", b"module".to_vec()),
+            ("b.ko.xz", xz.finish().unwrap()),
+            ("c.ko.zst", zstd::encode_all(b"module".as_slice(), 0).unwrap()),
+        ];
+        for (name, bytes) in forms {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(read_module(&path).unwrap(), b"module", "{name}");
+        }
+        let damaged = folder.path().join("d.ko.zst");
+        fs::write(&damaged, b"module").unwrap();
+        assert!(read_module(&damaged).is_err());
+    }
 
     #[test]
     fn module_names_are_the_kernel_s() {
@@ -157,6 +189,7 @@ mod tests {
             Some("sch_netem")
         );
         assert_eq!(module_name(Path::new("kernel/veth.ko")).as_deref(), Some("veth"));
+        assert_eq!(module_name(Path::new("net/tun.ko.zst")).as_deref(), Some("tun"));
         assert_eq!(module_name(Path::new("modules.order")), None);
     }
 }

@@ -112,6 +112,7 @@ impl Lab {
             lane: request.lane,
             loader: request.job.probe.as_ref().map(|probe| probe.loader),
             kernel: kernel.identity.clone(),
+            rootfs_sha256: self.rootfs.sha256.clone(),
             inputs_sha256: self.inputs_digest(kernel, request)?,
             qemu: match request.lane {
                 Lane::Host => String::from("-"),
@@ -130,7 +131,7 @@ impl Lab {
     }
 
     /// A digest over everything that a deterministic run is a function of.
-    fn inputs_digest(&self, kernel: &Kernel, request: &Request) -> Result<String> {
+    pub fn inputs_digest(&self, kernel: &Kernel, request: &Request) -> Result<String> {
         let image = image::digest(&self.rootfs, &self.guest, kernel)?;
         let blobs = |blobs: &[Vec<u8>]| digest_hex(&blobs.iter().map(Vec::as_slice).collect::<Vec<_>>());
         // Both types hold only strings, numbers and maps of them.

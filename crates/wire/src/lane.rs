@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a run happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
     /// TCG with instruction counting: deterministic, one guest instruction is one nanosecond of guest time.

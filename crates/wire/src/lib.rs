@@ -4,12 +4,16 @@
 //! This crate knows neither QEMU nor probes; it only says what the words look like. Host and guest are built
 //! from one source tree, so there is no negotiation: [`PROTOCOL`] must be equal on both sides.
 
+mod check;
 mod envelope;
 mod lane;
 mod loader;
 mod record;
 mod stage;
 
+pub use check::{
+    Findings, MapFinding, ObjectFinding, ProgramFinding, Reason, Step, Trouble, VerifierCounts, check_stage,
+};
 pub use envelope::{EnvelopeError, pack, unpack};
 pub use lane::Lane;
 pub use loader::Loader;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which library the probe daemon loads its programs with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Loader {
     /// libbpf, the kernel's own library, in C.

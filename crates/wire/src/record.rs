@@ -23,6 +23,7 @@ pub struct Outcome {
 
 /// How a run ended. Whether that is a pass is the judge's business.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum GuestEnd {
     /// All loads ran and all outputs were collected.
@@ -116,6 +117,7 @@ impl std::fmt::Display for GuestEnd {
 
 /// Which kernel ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KernelIdentity {
     /// Series such as `6.12`, or the name of a user's own kernel.
     pub series: String,
@@ -127,6 +129,14 @@ pub struct KernelIdentity {
     pub sha256: String,
     /// The pin that this build stands in for, when the mirror no longer serves the pinned one.
     pub stands_in_for: Option<String>,
+}
+
+impl KernelIdentity {
+    /// The short name in tables: the series, and a mark when another build stands in for the pinned one.
+    pub fn label(&self) -> String {
+        let drift = if self.stands_in_for.is_some() { "*" } else { "" };
+        format!("{}{drift}", self.series)
+    }
 }
 
 /// An output of a run: text when it is text, bytes when not.
@@ -168,6 +178,7 @@ impl<'de> Deserialize<'de> for Output {
 
 /// Wall-clock facts of a run. They differ from run to run and are no part of the digest.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Timing {
     /// From the start of the QEMU process to the first guest instruction.
     pub start_to_first_instruction_seconds: f64,
@@ -192,6 +203,9 @@ pub struct Record {
     pub loader: Option<Loader>,
     /// Which kernel ran.
     pub kernel: KernelIdentity,
+    /// sha256 of the root filesystem's archive, hex; empty in records that were written before it was kept.
+    #[serde(default)]
+    pub rootfs_sha256: String,
     /// sha256 over everything that went in: kernel, root filesystem, machine, stage, job.
     pub inputs_sha256: String,
     /// QEMU's version string, or `-` in the host lane.

@@ -8,6 +8,7 @@ use probe::{
     loader::{Loader, XdpMode},
     range::at_least_1,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
 };
 
 /// What a blocklist watches and does.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Spec {
     /// The network interface whose arriving frames are judged, in the daemon's network namespace.
@@ -60,7 +61,7 @@ pub struct Spec {
 }
 
 /// Where an XDP program runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// In the driver, before the network stack spends anything on a frame. Not every driver can.
@@ -71,7 +72,7 @@ pub enum Mode {
 }
 
 /// Which address decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Match {
     /// Where a frame comes from.
@@ -82,7 +83,7 @@ pub enum Match {
 }
 
 /// What is done with frames that no entry can speak about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Policy {
     /// They pass: a list that cannot read a frame has nothing against it.
@@ -93,7 +94,7 @@ pub enum Policy {
 }
 
 /// What is done with the messages that keep a link alive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Neighbours {
     /// They pass whatever the list says.
@@ -104,7 +105,7 @@ pub enum Neighbours {
 }
 
 /// Known mistakes a lab can turn on to see that its checks notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
     /// Frames with a VLAN tag slip through.

@@ -319,10 +319,12 @@ impl Connection {
         let (Some(half), Some(pending)) = (self.response.as_ref(), self.pending.pop_front()) else {
             return;
         };
+        // As in the kernel half: a wall clock that was set may put an end before its beginning.
+        let first_byte_ns = half.message_ns.max(pending.start_ns);
         let exchange = Exchange {
-            end_ns: half.data_ns,
+            end_ns: half.data_ns.max(first_byte_ns),
             start_ns: pending.start_ns,
-            first_byte_ns: half.message_ns,
+            first_byte_ns,
             client: client(&self.key),
             number: pending.number + 1,
             method: pending.method,

@@ -4,11 +4,11 @@
 
 use miette::{IntoDiagnostic, Result, miette};
 use serde::Serialize;
-use vm::kernels::{self, Pin, Source};
+use vm::kernels::{self, Source};
 use wire::{Lane, Record};
 
 use crate::{
-    cells::{Done, Setup, records_folder, run_all},
+    cells::{Done, Setup, Take, records_folder, run_all},
     cli::Bisect,
     exit::Exit,
     files::Loaded,
@@ -32,11 +32,7 @@ struct Finding {
 /// Runs the command.
 pub async fn run(context: &Context, arguments: &Bisect) -> Result<Exit> {
     let scenarios = context.project.load(std::slice::from_ref(&arguments.scenario))?;
-    let pins = between(
-        &kernels::available(&context.lock()?)?,
-        &arguments.good,
-        &arguments.bad,
-    )?;
+    let builds = between(&context.all_sources()?, &arguments.good, &arguments.bad)?;
     let mut bisection = Bisection {
         context,
         arguments,
@@ -44,50 +40,47 @@ pub async fn run(context: &Context, arguments: &Bisect) -> Result<Exit> {
         lab: context.lab(Lane::Virtual).await?,
         findings: Vec::new(),
     };
-    let last = pins.len() - 1;
-    let good = bisection.look(&pins[0]).await?;
-    let bad = bisection.look(&pins[last]).await?;
+    let last = builds.len() - 1;
+    let good = bisection.look(&builds[0]).await?;
+    let bad = bisection.look(&builds[last]).await?;
     if good == bad {
         return Err(miette!(
             help = "without a difference between the two there is nothing to look for; `--series` compares a value",
             "{} and {} both show {good}",
-            pins[0].name,
-            pins[last].name
+            builds[0].offer.name,
+            builds[last].offer.name
         ));
     }
-    let first = first_different(
-        last,
-        async |index| Ok(bisection.look(&pins[index]).await? != good),
-    )
+    let first = first_different(last, async |index| {
+        Ok(bisection.look(&builds[index]).await? != good)
+    })
     .await?;
-    bisection.print(&pins[first - 1], &pins[first])?;
+    bisection.print(&builds[first - 1], &builds[first])?;
     Ok(Exit::Passed)
 }
 
-/// The pins from one to the other, oldest first, all of one flavour.
-fn between(sources: &[Source], good: &str, bad: &str) -> Result<Vec<Pin>> {
-    let find = |name: &str| -> Result<Pin> {
+/// The builds from one to the other, oldest first, all of one flavour.
+fn between(sources: &[Source], good: &str, bad: &str) -> Result<Vec<Source>> {
+    let find = |name: &str| -> Result<Source> {
         match kernels::select(sources, &[name.to_owned()])?.as_slice() {
-            [Source::Pinned(pin)] => Ok(pin.clone()),
+            [source] => Ok(source.clone()),
             _ => Err(miette!(
                 help = "`probelab kernels list` shows them",
-                "`{name}` must be one pinned kernel"
+                "`{name}` must be one kernel"
             )),
         }
     };
-    let (good, bad) = (find(good)?, find(bad)?);
-    let pins: Vec<Pin> = sources
+    let (good, bad) = (find(good)?.offer, find(bad)?.offer);
+    let builds: Vec<Source> = sources
         .iter()
-        .filter_map(|source| match source {
-            Source::Pinned(pin) if pin.flavour == good.flavour => Some(pin.clone()),
-            _ => None,
-        })
+        .filter(|source| source.offer.flavour == good.flavour)
+        .cloned()
         .collect();
-    let place = |wanted: &Pin| pins.iter().position(|pin| pin == wanted);
-    match (place(&good), place(&bad)) {
-        (Some(from), Some(to)) if from < to => Ok(pins[from..=to].to_vec()),
+    let place = |name: &str| builds.iter().position(|source| source.offer.name == name);
+    match (place(&good.name), place(&bad.name)) {
+        (Some(from), Some(to)) if from < to => Ok(builds[from..=to].to_vec()),
         (Some(_), Some(_)) => Err(miette!(
-            help = "the lock lists the pins from old to new",
+            help = "the lock lists the builds from old to new",
             "{} is not older than {}",
             good.name,
             bad.name
@@ -111,8 +104,8 @@ struct Bisection<'a> {
 
 impl Bisection<'_> {
     /// Runs the scenario on a build; what it shows is noted and returned.
-    async fn look(&mut self, pin: &Pin) -> Result<String> {
-        let kernel = self.context.fetch(&Source::Pinned(pin.clone())).await?;
+    async fn look(&mut self, build: &Source) -> Result<String> {
+        let kernel = self.context.fetch(build).await?;
         let setup = Setup {
             lab: self.lab.clone(),
             kernels: vec![kernel],
@@ -122,15 +115,17 @@ impl Bisection<'_> {
             lane: Lane::Virtual,
             jobs: 1,
             records: records_folder(self.context, None)?,
+            chosen: None,
+            take: Take::Nothing,
         };
         let done = run_all(self.context, &setup, &self.scenarios).await?;
         let done = done
             .first()
-            .ok_or_else(|| miette!("nothing ran on {}", pin.name))?;
+            .ok_or_else(|| miette!("nothing ran on {}", build.offer.name))?;
         let shows = self.shown_by(done)?;
         let finding = Finding {
-            kernel: pin.name.clone(),
-            version: pin.version.clone(),
+            kernel: build.offer.name.clone(),
+            version: build.offer.version.clone(),
             shows: shows.clone(),
         };
         if !self.arguments.json {
@@ -151,7 +146,8 @@ impl Bisection<'_> {
         value_of(record, series)
     }
 
-    fn print(&self, before: &Pin, first: &Pin) -> Result<()> {
+    fn print(&self, before: &Source, first: &Source) -> Result<()> {
+        let (before, first) = (&before.offer, &first.offer);
         if self.arguments.json {
             return out::json(&serde_json::json!({
                 "scenario": self.arguments.scenario,
@@ -207,34 +203,61 @@ fn names(all: &[scenario::Series]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use vm::{
+        Progress,
+        kernels::{Kernel, Offer, Provider},
+    };
+
     use super::*;
 
+    /// Offers these names and flavours, and no kernel.
+    #[derive(Debug)]
+    struct Names(&'static [(&'static str, &'static str)]);
+
+    impl Provider for Names {
+        fn offers(&self) -> vm::Result<Vec<Offer>> {
+            let offer = |(name, flavour): &(&str, &str)| Offer {
+                name: (*name).into(),
+                flavour: (*flavour).into(),
+                sets: Vec::new(),
+                package: "p".into(),
+                version: format!("{name}-1"),
+                sha256: None,
+                stored: false,
+            };
+            Ok(self.0.iter().map(offer).collect())
+        }
+
+        fn kernel(&self, offer: &Offer, _: &Progress) -> vm::Result<Kernel> {
+            unreachable!("{} was only chosen", offer.name)
+        }
+
+        fn verify(&self, _: &Offer) -> vm::Result<Option<usize>> {
+            Ok(None)
+        }
+    }
+
     fn sources() -> Vec<Source> {
-        [
+        let names: Arc<dyn Provider> = Arc::new(Names(&[
             ("6.1.9", "cloud"),
             ("6.1", "cloud"),
             ("6.1-rt", "rt"),
             ("6.12.4", "cloud"),
             ("6.12", "cloud"),
-        ]
-        .map(|(name, flavour)| {
-            Source::Pinned(Pin {
-                name: name.into(),
-                series: name.into(),
-                flavour: flavour.into(),
-                sets: Vec::new(),
-                package: "p".into(),
-                version: format!("{name}-1"),
-                image_sha256: String::new(),
-                archives: Vec::new(),
-            })
-        })
-        .into()
+        ]));
+        kernels::available(&[names]).unwrap()
     }
 
     #[test]
     fn builds_between_two_are_of_their_flavour() {
-        let names = |pins: Vec<Pin>| pins.into_iter().map(|pin| pin.name).collect::<Vec<_>>();
+        let names = |builds: Vec<Source>| {
+            builds
+                .into_iter()
+                .map(|build| build.offer.name)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
             names(between(&sources(), "6.1", "6.12").unwrap()),
             ["6.1", "6.12.4", "6.12"]
@@ -247,7 +270,7 @@ mod tests {
             ("6.12", "6.1", "is not older"),
             ("6.1", "6.1", "is not older"),
             ("6.1", "6.1-rt", "different flavours"),
-            ("6.*", "6.12", "one pinned kernel"),
+            ("6.*", "6.12", "one kernel"),
             ("4.19", "6.12", "no kernel matches"),
         ] {
             let error = between(&sources(), good, bad).unwrap_err().to_string();

@@ -36,7 +36,13 @@ pub async fn run(context: &Context, recheck: bool, json: bool) -> Result<Exit> {
             "unpacks the root filesystem for the host lane",
         ),
     ] {
-        findings.push(tool(name, argument, purpose, name != "cpio"));
+        // A given root filesystem is not built, and a folder of kernels is not unpacked.
+        let made_elsewhere = match name {
+            "mmdebstrap" => context.common.rootfs.is_some(),
+            "dpkg-deb" => std::env::var_os(vm::kernels::VARIABLE).is_some(),
+            _ => false,
+        };
+        findings.push(tool(name, argument, purpose, name != "cpio" && !made_elsewhere));
     }
     for (name, variable) in [("guest", GUEST_VARIABLE), ("probed", PROBED_VARIABLE)] {
         findings.push(program(context, name, variable));

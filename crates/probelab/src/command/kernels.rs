@@ -2,7 +2,7 @@
 
 use miette::{IntoDiagnostic, Result};
 use serde::Serialize;
-use vm::kernels::{self, Pin, Set, Source};
+use vm::kernels::{self, Set};
 
 use crate::{
     cli::Kernels,
@@ -43,26 +43,22 @@ pub async fn run(context: &Context, command: Kernels) -> Result<Exit> {
 }
 
 fn list(context: &Context, json: bool) -> Result<Exit> {
-    let rows = kernels::available(&context.lock()?)?
+    let rows = context
+        .all_sources()?
         .into_iter()
         .map(|source| {
-            Ok(match source {
-                Source::Pinned(pin) => Row {
-                    stored: context.cache.folder("kernels")?.join(&pin.key()[..32]).exists(),
-                    sha256: pin.key(),
-                    name: pin.name,
-                    sets: pin.sets,
-                    package: pin.package,
-                    version: pin.version,
-                },
-                Source::Ready(kernel) => Row {
-                    name: kernel.identity.series,
-                    sets: Vec::new(),
-                    package: kernel.identity.package,
-                    version: kernel.identity.version,
-                    sha256: kernel.identity.sha256,
-                    stored: true,
-                },
+            // What a folder holds is known when it is read, which costs a second for a folder of many kernels.
+            let sha256 = match source.offer.sha256.clone() {
+                Some(sha256) => sha256,
+                None => source.kernel(&context.progress)?.identity.sha256,
+            };
+            Ok(Row {
+                name: source.offer.name,
+                sets: source.offer.sets,
+                package: source.offer.package,
+                version: source.offer.version,
+                sha256,
+                stored: source.offer.stored,
             })
         })
         .collect::<Result<Vec<_>>>()?;
@@ -114,18 +110,14 @@ async fn update(context: &Context, series: Vec<String>) -> Result<Exit> {
 }
 
 fn verify(context: &Context, patterns: &[String]) -> Result<Exit> {
-    let pins: Vec<Pin> = context
-        .sources(patterns, None)?
-        .into_iter()
-        .filter_map(|source| match source {
-            Source::Pinned(pin) => Some(pin),
-            Source::Ready(_) => None,
-        })
-        .collect();
-    for pin in pins {
-        match kernels::verify(&context.cache, &pin)? {
-            Some(count) => out!("{:12} {} files are what they were when fetched", pin.name, count),
-            None => out!("{:12} not fetched", pin.name),
+    for source in context.sources(patterns, None)? {
+        let name = &source.offer.name;
+        match source.verify()? {
+            Some(count) if source.offer.sha256.is_some() => {
+                out!("{name:12} {count} files are what they were when fetched");
+            }
+            Some(count) => out!("{name:12} {count} files can be read; nothing pins them"),
+            None => out!("{name:12} not fetched"),
         }
     }
     Ok(Exit::Passed)

@@ -3,18 +3,23 @@
 mod bench;
 mod bisect;
 mod cache;
+mod check;
 mod doctor;
 mod kernels;
 mod list;
+mod matrix;
 mod mutants;
 mod replay;
+mod report;
 mod rootfs;
 mod run;
 mod shell;
+mod support;
 
 use clap::CommandFactory;
 use miette::Result;
 use tokio_util::sync::CancellationToken;
+use vm::IoContext;
 
 use crate::{
     cli::{Cli, Command},
@@ -31,10 +36,22 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
         text(&String::from_utf8_lossy(&script))?;
         return Ok(Exit::Passed);
     }
+    if let Command::Man { folder } = cli.command {
+        let write = || {
+            std::fs::create_dir_all(&folder)?;
+            clap_mangen::generate_to(Cli::command(), &folder)
+        };
+        write().at("writing man pages into", &folder)?;
+        return Ok(Exit::Passed);
+    }
     let context = Context::open(&cli.common, cancel)?;
     match cli.command {
         Command::Run(arguments) => run::run(&context, &arguments).await,
         Command::Bisect(arguments) => bisect::run(&context, &arguments).await,
+        Command::Matrix(arguments) => matrix::run(&context, &arguments).await,
+        Command::Report(arguments) => report::run(&context, &arguments).await,
+        Command::Support(arguments) => support::run(&context, &arguments).await,
+        Command::Check(arguments) => check::run(&context, &arguments).await,
         Command::List { json } => list::run(&context, json),
         Command::Mutants(arguments) => mutants::run(&context, &arguments).await,
         Command::Doctor { recheck, json } => doctor::run(&context, recheck, json).await,
@@ -44,6 +61,6 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
         Command::Kernels(command) => kernels::run(&context, command).await,
         Command::Rootfs(command) => rootfs::run(&context, command).await,
         Command::Cache(command) => cache::run(&context, &command),
-        Command::Completions { .. } => Ok(Exit::Passed),
+        Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Passed),
     }
 }

@@ -5,7 +5,7 @@ use report::{Mutant, mutants_text, mutants_to_json};
 use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, fetch_all, records_folder, run_all},
+    cells::{Done, Setup, Take, fetch_all, records_folder, run_all},
     cli::Matrix,
     exit::Exit,
     files::Loaded,
@@ -28,11 +28,13 @@ pub async fn run(context: &Context, arguments: &Matrix) -> Result<Exit> {
         lab: context.lab(Lane::Virtual).await?,
         kernels,
         probed: context.project.program("probed", PROBED_VARIABLE).ok(),
-        loaders: arguments.loader.loaders(),
+        loaders: arguments.how.loader.loaders(),
         seed: 1,
         lane: Lane::Virtual,
-        jobs: arguments.jobs(),
+        jobs: arguments.how.jobs(),
         records: records_folder(context, None)?,
+        chosen: None,
+        take: Take::Nothing,
     };
     let done = run_all(context, &setup, &scenarios).await?;
     let mutants: Vec<Mutant<'_>> = found
@@ -44,7 +46,7 @@ pub async fn run(context: &Context, arguments: &Matrix) -> Result<Exit> {
             cells: cells(name, &scenarios, &done),
         })
         .collect();
-    if arguments.json {
+    if arguments.how.json {
         text(&mutants_to_json(&mutants).into_diagnostic()?)?;
     } else {
         text(&mutants_text(&mutants, style()))?;

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use miette::{Result, miette};
 use wire::Record;
 
 use crate::{
     build::Builder,
-    cells::{Input, host_kernel, request},
+    cells::{Input, host_kernel, read_record, request},
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
     out::out,
@@ -16,12 +16,7 @@ use crate::{
 
 /// Runs the command.
 pub async fn run(context: &Context, path: &Path) -> Result<Exit> {
-    let text = std::fs::read_to_string(path)
-        .into_diagnostic()
-        .wrap_err_with(|| path.display().to_string())?;
-    let old: Record = serde_json::from_str(&text)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("{} is not a record of this version", path.display()))?;
+    let old = read_record(path)?;
     if !old.lane.is_deterministic() {
         return Err(miette!(
             "this record is of the {} lane, whose runs are not repeatable",
@@ -75,8 +70,16 @@ fn changed_inputs(old: &Record, new: &Record) -> String {
             old.kernel.version, new.kernel.version
         ));
     }
+    if !old.rootfs_sha256.is_empty() && old.rootfs_sha256 != new.rootfs_sha256 {
+        let short = |sha256: &str| sha256[..sha256.len().min(12)].to_owned();
+        changes.push(format!(
+            "root filesystem ({} then, {} now)",
+            short(&old.rootfs_sha256),
+            short(&new.rootfs_sha256)
+        ));
+    }
     if changes.is_empty() {
-        changes.push("root filesystem, guest program, scenario files or probed".into());
+        changes.push("guest program, scenario files or probed".into());
     }
     format!("the inputs are not those of the record: {}", changes.join(", "))
 }

@@ -1,4 +1,4 @@
-//! `probelab rootfs`: building and pinning the guest's root filesystem.
+//! `probelab rootfs`: building, packing and pinning the guest's root filesystem.
 
 use miette::{IntoDiagnostic, Result};
 use vm::rootfs::{self, Rootfs as Recipe, RootfsLock};
@@ -21,6 +21,12 @@ pub async fn run(context: &Context, command: Rootfs) -> Result<Exit> {
         }
         Rootfs::Verify => verify(context),
         Rootfs::Update => update(context).await,
+        Rootfs::Pack { tree, archive } => {
+            let recipe = recipe(context)?;
+            rootfs::pack(&recipe, &tree, &archive)?;
+            out!("sha256 {}", rootfs::given(&archive, &recipe)?.sha256);
+            Ok(Exit::Passed)
+        }
     }
 }
 

@@ -1,29 +1,32 @@
 //! `probelab run`: scenarios × kernels × loaders, in parallel, judged and reported.
 
-use miette::{IntoDiagnostic, Result};
-use report::{Cell, details, matrix, to_json};
-use scenario::exit_code;
-use vm::kernels::Source;
+use miette::Result;
 use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, fetch_all, host_kernel, records_folder, run_all},
+    cells::{Setup, Take, fetch_all, host_kernel, records_folder, run_all},
     cli::Run,
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
-    out::text,
-    show::style,
+    render::{exit, print, write_all},
 };
+
+/// What a picture of the report shows above it.
+const COMMAND: &str = "probelab run";
 
 /// Runs the command.
 pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
     let scenarios = context.project.load(&arguments.scenarios)?;
+    // What is wrong with the choice of kernels is said before anything is built.
     let sources = match arguments.lane {
-        Lane::Host => vec![Source::Ready(host_kernel())],
+        Lane::Host => Vec::new(),
         _ => context.sources(&arguments.matrix.kernel, Some(&arguments.own))?,
     };
     let lab = context.lab(arguments.lane).await?;
-    let kernels = fetch_all(context, &sources).await?;
+    let kernels = match arguments.lane {
+        Lane::Host => vec![host_kernel()],
+        _ => fetch_all(context, &sources).await?,
+    };
     if arguments.lane == Lane::Kvm {
         let kernel = kernels
             .first()
@@ -34,30 +37,16 @@ pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
         lab,
         kernels,
         probed: context.project.program("probed", PROBED_VARIABLE).ok(),
-        loaders: arguments.matrix.loader.loaders(),
+        loaders: arguments.matrix.how.loader.loaders(),
         seed: arguments.seed,
         lane: arguments.lane,
-        jobs: arguments.matrix.jobs(),
+        jobs: arguments.matrix.how.jobs(),
         records: records_folder(context, arguments.records.as_deref())?,
+        chosen: None,
+        take: Take::Nothing,
     };
     let done = run_all(context, &setup, &scenarios).await?;
-    print(&done, arguments.matrix.json)?;
-    Ok(Exit::from_code(
-        exit_code(done.iter().map(|done| &done.judgement)) as u8,
-    ))
-}
-
-fn print(done: &[Done], json: bool) -> Result<()> {
-    let cells: Vec<Cell<'_>> = done.iter().map(Done::cell).collect();
-    if json {
-        return text(&to_json(&cells).into_diagnostic()?);
-    }
-    let style = style();
-    let one_scenario = done.windows(2).all(|pair| pair[0].scenario == pair[1].scenario);
-    let shown = if one_scenario {
-        details(&cells, style)
-    } else {
-        matrix(&cells, style)
-    };
-    text(&shown)
+    print(&done, arguments.matrix.how.json)?;
+    write_all(&done, &arguments.reports, COMMAND)?;
+    Ok(exit(&done))
 }

@@ -19,6 +19,13 @@ pub fn root() -> PathBuf {
         .unwrap()
 }
 
+/// The words of a document that stand in backquotes.
+pub fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split("```")
+        .step_by(2)
+        .flat_map(|part| part.split('`').skip(1).step_by(2))
+}
+
 /// The program under test: the one that was built with the tests, or a faster build of the same source.
 pub fn program() -> PathBuf {
     std::env::var_os("PROBELAB_TEST_PROGRAM")

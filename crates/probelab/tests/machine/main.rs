@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod check;
 mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
 mod lanes;
 mod loads;
+mod matrix;
 mod processes;
 mod records;
 

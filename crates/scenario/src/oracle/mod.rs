@@ -6,7 +6,6 @@
 pub(crate) mod capture;
 mod exchange_log;
 mod hey_csv;
-mod openmetrics;
 
 use std::collections::BTreeMap;
 
@@ -46,7 +45,7 @@ pub enum OracleError {
 
 /// The series of a metrics exposition, OpenMetrics or Prometheus text.
 pub fn read_openmetrics(text: &str) -> Result<Vec<Series>, OracleError> {
-    openmetrics::series(text)
+    exposition::series(text).map_err(|error| OracleError::Text(error.to_string()))
 }
 
 impl OracleKind {
@@ -56,7 +55,7 @@ impl OracleKind {
             OracleKind::ExchangeLog => exchange_log::series(text),
             OracleKind::HeyCsv => hey_csv::series(text),
             OracleKind::Capture => capture::series(text),
-            OracleKind::Openmetrics => openmetrics::series(text),
+            OracleKind::Openmetrics => read_openmetrics(text),
         }
     }
 

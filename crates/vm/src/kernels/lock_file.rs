@@ -80,6 +80,12 @@ impl LockFile {
         parse_toml(path, text)
     }
 
+    /// The names of all pins, for people.
+    pub fn names(&self) -> String {
+        let names: Vec<&str> = self.kernels.iter().map(|pin| pin.name.as_str()).collect();
+        names.join(", ")
+    }
+
     /// Writes the file whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));

@@ -1,15 +1,19 @@
-//! Kernels: what we want (`vm/kernels.toml`), exactly what we have (`vm/kernels.lock`), and the store.
+//! Kernels: what we want (`vm/kernels.toml`), exactly what we have (`vm/kernels.lock`), the store, and who provides them.
 
 mod config;
+mod debian;
 mod fetch;
+mod folder;
 mod lock_file;
-mod own;
+mod provider;
 mod select;
 mod store;
 
 pub use config::{CLOUD, Series, Set, Wanted, upstream};
-pub use fetch::{fetch, update};
+pub use debian::Debian;
+pub use fetch::update;
+pub use folder::{Folder, GIVEN, VARIABLE};
 pub use lock_file::{Archive, LockFile, Pin};
-pub use own::{VARIABLE, from_folder, own_kernel};
-pub use select::{Source, available, select};
-pub use store::{Kernel, verify};
+pub use provider::{Offer, Provider, Source, available};
+pub use select::{matches, select};
+pub use store::Kernel;

@@ -1,69 +1,24 @@
 //! Choosing kernels by name or pattern.
 
-use std::path::PathBuf;
-
-use super::{
-    config::Set,
-    lock_file::{LockFile, Pin},
-    own::{VARIABLE, from_folder},
-    store::Kernel,
-};
+use super::{config::Set, provider::Source};
 use crate::{Error, Result};
 
-/// Where a chosen kernel comes from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A pin of the lock; still to be fetched.
-    Pinned(Pin),
-    /// A kernel that is there already.
-    Ready(Kernel),
-}
-
 impl Source {
-    /// Its name in tables.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Pinned(pin) => &pin.name,
-            Self::Ready(kernel) => &kernel.identity.series,
-        }
-    }
-
-    fn version(&self) -> &str {
-        match self {
-            Self::Pinned(pin) => &pin.version,
-            Self::Ready(kernel) => &kernel.identity.version,
-        }
-    }
-
-    /// Whether it is meant by a word that names no kernel. `all` are the quick set and the kernels that somebody
-    /// provides; `wide` is everything.
+    /// Whether it is meant by a word that names no kernel.
     fn is_in(&self, word: &str) -> bool {
-        match (self, word) {
-            (_, "wide") | (Self::Ready(_), "all") => true,
-            (Self::Ready(_), _) => false,
-            (Self::Pinned(pin), "all" | "quick") => pin.sets.contains(&Set::Quick),
-            (Self::Pinned(pin), "lts") => pin.sets.contains(&Set::Lts),
-            (Self::Pinned(pin), "latest-per-series") => pin.sets.contains(&Set::LatestPerSeries),
-            (Self::Pinned(pin), flavour) => pin.flavour == flavour,
+        let sets = &self.offer.sets;
+        match word {
+            "wide" => true,
+            "all" | "quick" => sets.contains(&Set::Quick),
+            "lts" => sets.contains(&Set::Lts),
+            "latest-per-series" => sets.contains(&Set::LatestPerSeries),
+            flavour => self.offer.flavour == flavour,
         }
     }
 }
 
-/// All kernels: the pinned ones, then those of the folder that [`VARIABLE`] names.
-pub fn available(lock: &LockFile) -> Result<Vec<Source>> {
-    let mut sources: Vec<Source> = lock.kernels.iter().cloned().map(Source::Pinned).collect();
-    if let Some(folder) = std::env::var_os(VARIABLE) {
-        sources.extend(
-            from_folder(&PathBuf::from(folder))?
-                .into_iter()
-                .map(Source::Ready),
-        );
-    }
-    Ok(sources)
-}
-
-/// The kernels that match any of the patterns: `all` (the quick set), `wide` (everything), `lts`,
-/// `latest-per-series`, a flavour (`rt`), a name (`6.12`, `6.12.107`), a version (`6.12.107-1`), or a name or version
+/// The kernels that match any of the patterns: `all` (the quick set, and what somebody provides), `wide` (everything),
+/// `lts`, `latest-per-series`, a flavour (`rt`), a name (`6.12`, `6.12.107`), a version (`6.12.107-1`), or a name or version
 /// with `*`.
 pub fn select(sources: &[Source], patterns: &[String]) -> Result<Vec<Source>> {
     let mut chosen = vec![false; sources.len()];
@@ -75,16 +30,14 @@ pub fn select(sources: &[Source], patterns: &[String]) -> Result<Vec<Source>> {
         let mut any = false;
         for (source, chosen) in sources.iter().zip(&mut chosen) {
             let fits = source.is_in(pattern)
-                || matches(pattern, source.name())
-                || matches(pattern, source.version());
+                || matches(pattern, &source.offer.name)
+                || matches(pattern, &source.offer.version);
             *chosen |= fits;
             any |= fits;
         }
         if !any {
-            return Err(Error::UnknownKernel {
-                asked: pattern.to_owned(),
-                known: sources.iter().map(Source::name).collect::<Vec<_>>().join(", "),
-            });
+            let names = sources.iter().map(|source| source.offer.name.as_str());
+            return Err(Error::unknown_kernel(pattern, names));
         }
     }
     Ok(sources
@@ -96,7 +49,7 @@ pub fn select(sources: &[Source], patterns: &[String]) -> Result<Vec<Source>> {
 }
 
 /// Whether `text` fits a pattern in which `*` stands for anything.
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
@@ -109,54 +62,77 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{
+        Progress,
+        kernels::{CLOUD, GIVEN, Kernel, Offer, Provider, available},
+    };
+
+    /// Name, version, flavour and sets.
+    type Named = (&'static str, &'static str, &'static str, &'static [Set]);
+
+    /// Offers these names, and no kernel.
+    #[derive(Debug)]
+    struct Names(&'static [Named]);
+
+    impl Provider for Names {
+        fn offers(&self) -> Result<Vec<Offer>> {
+            let offer = |(name, version, flavour, sets): &Named| Offer {
+                name: (*name).into(),
+                flavour: (*flavour).into(),
+                sets: sets.to_vec(),
+                package: format!("linux-{name}"),
+                version: (*version).into(),
+                sha256: None,
+                stored: false,
+            };
+            Ok(self.0.iter().map(offer).collect())
+        }
+
+        fn kernel(&self, offer: &Offer, _: &Progress) -> Result<Kernel> {
+            unreachable!("{} was only chosen", offer.name)
+        }
+
+        fn verify(&self, _: &Offer) -> Result<Option<usize>> {
+            Ok(None)
+        }
+    }
 
     fn sources() -> Vec<Source> {
-        let pin = |name: &str, series: &str, flavour: &str, version: &str, sets: &[Set]| {
-            Source::Pinned(Pin {
-                name: name.into(),
-                series: series.into(),
-                flavour: flavour.into(),
-                sets: sets.into(),
-                package: "p".into(),
-                version: version.into(),
-                image_sha256: String::new(),
-                archives: Vec::new(),
-            })
-        };
-        vec![
-            pin(
+        let archive = Arc::new(Names(&[
+            (
                 "5.10",
-                "5.10",
-                "cloud",
                 "5.10.5-1",
+                CLOUD,
                 &[Set::Quick, Set::Lts, Set::LatestPerSeries],
             ),
-            pin(
+            (
                 "6.1",
-                "6.1",
-                "cloud",
                 "6.1.5-1",
+                CLOUD,
                 &[Set::Quick, Set::Lts, Set::LatestPerSeries],
             ),
-            pin("6.12.4", "6.12", "cloud", "6.12.4-1", &[Set::Lts]),
-            pin(
+            ("6.12.4", "6.12.4-1", CLOUD, &[Set::Lts]),
+            (
                 "6.12",
-                "6.12",
-                "cloud",
                 "6.12.5-1",
+                CLOUD,
                 &[Set::Quick, Set::Lts, Set::LatestPerSeries],
             ),
-            pin("6.12-rt", "6.12", "rt", "6.12.5-1", &[Set::Lts]),
-            pin("7.2", "7.2", "cloud", "7.2.5-1", &[Set::LatestPerSeries]),
-        ]
+            ("6.12-rt", "6.12.5-1", "rt", &[Set::Lts]),
+            ("7.2", "7.2.5-1", CLOUD, &[Set::LatestPerSeries]),
+        ]));
+        let flake = Arc::new(Names(&[("6.6-nix", "6.6.5", GIVEN, &[Set::Quick])]));
+        available(&[archive, flake]).unwrap()
     }
 
     fn chosen(pattern: &str) -> Vec<String> {
         select(&sources(), &[pattern.into()])
             .unwrap()
             .iter()
-            .map(|source| source.name().to_owned())
+            .map(|source| source.offer.name.clone())
             .collect()
     }
 
@@ -166,14 +142,15 @@ mod tests {
         assert_eq!(chosen("6.12"), ["6.12"]);
         assert_eq!(chosen("6.12.*"), ["6.12.4", "6.12", "6.12-rt"]);
         assert_eq!(chosen("6.12.4-1"), ["6.12.4"]);
+        assert_eq!(chosen("*-nix"), ["6.6-nix"]);
         assert_eq!(chosen("7.2,5.10"), ["5.10", "7.2"]);
     }
 
     #[test]
     fn words_choose_sets() {
-        assert_eq!(chosen("all"), ["5.10", "6.1", "6.12"]);
+        assert_eq!(chosen("all"), ["5.10", "6.1", "6.12", "6.6-nix"]);
         assert_eq!(chosen("quick"), chosen("all"));
-        assert_eq!(chosen("wide").len(), 6);
+        assert_eq!(chosen("wide").len(), 7);
         assert_eq!(chosen("lts"), ["5.10", "6.1", "6.12.4", "6.12", "6.12-rt"]);
         assert_eq!(chosen("latest-per-series"), ["5.10", "6.1", "6.12", "7.2"]);
         assert_eq!(chosen("rt"), ["6.12-rt"]);
@@ -185,7 +162,17 @@ mod tests {
         assert_eq!(error.to_string(), "no kernel matches `4.19`");
         assert_eq!(
             miette::Diagnostic::help(&error).unwrap().to_string(),
-            "there are: 5.10, 6.1, 6.12.4, 6.12, 6.12-rt, 7.2"
+            "there are: 5.10, 6.1, 6.12.4, 6.12, 6.12-rt, 7.2, 6.6-nix"
+        );
+    }
+
+    #[test]
+    fn a_name_that_two_providers_use_is_refused() {
+        let same: Arc<dyn Provider> = Arc::new(Names(&[("6.12", "6.12.5-1", CLOUD, &[])]));
+        let error = available(&[Arc::clone(&same), same]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "two kernels are called `6.12`: linux-6.12 and linux-6.12"
         );
     }
 }

@@ -34,12 +34,7 @@ pub struct Kernel {
 impl Kernel {
     /// The short name in tables: the series, and a mark when another build stands in for the pinned one.
     pub fn label(&self) -> String {
-        let drift = if self.identity.stands_in_for.is_some() {
-            "*"
-        } else {
-            ""
-        };
-        format!("{}{drift}", self.identity.series)
+        self.identity.label()
     }
 }
 

@@ -1,0 +1,184 @@
+//! A file that tells which containers there are, where nothing else does. It is read again when it changes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::manifest::{ManifestError, parse_error};
+use crate::selector::{Labels, Selector, all_in};
+
+/// The containers of this node.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct InventoryFile {
+    #[serde(rename = "apiVersion")]
+    _version: Version,
+    #[serde(rename = "kind")]
+    _kind: Kind,
+    /// Labels of this node.
+    #[serde(default)]
+    node_labels: Labels,
+    /// Its containers.
+    #[serde(default)]
+    containers: Vec<Container>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+enum Version {
+    #[serde(rename = "probelab.dev/v1alpha1")]
+    V1Alpha1,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+enum Kind {
+    Inventory,
+}
+
+/// A container, and what is known of its pod.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Container {
+    /// Its name, as its pod calls it.
+    pub name: String,
+    /// Its control group: a path below the mount of the unified hierarchy, or a pattern.
+    pub cgroup: String,
+    /// Name of its pod.
+    #[serde(default)]
+    pub pod: String,
+    /// Labels of its pod.
+    #[serde(default)]
+    pub pod_labels: Labels,
+    /// Name of its pod's namespace.
+    #[serde(default)]
+    pub namespace: String,
+    /// Labels of its pod's namespace.
+    #[serde(default)]
+    pub namespace_labels: Labels,
+}
+
+impl Container {
+    /// Whether all that a selector says of containers, pods and namespaces is true of it. It must say something.
+    pub fn is_meant_by(&self, selector: &Selector) -> bool {
+        selector.needs_containers()
+            && selector.container.as_ref().is_none_or(|name| *name == self.name)
+            && all_in(&selector.pod_labels, &self.pod_labels)
+            && all_in(&selector.namespace_labels, &self.namespace_labels)
+    }
+}
+
+/// The file, and what it said when it was last whole.
+#[derive(Debug)]
+pub struct Inventory {
+    path: PathBuf,
+    stamp: Option<Stamp>,
+    known: InventoryFile,
+}
+
+/// Changes when the file does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    length_bytes: u64,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(Self {
+            modified: metadata.modified().ok()?,
+            length_bytes: metadata.len(),
+        })
+    }
+}
+
+impl Inventory {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no inventory.
+    pub fn read(path: &Path) -> Result<Self, ManifestError> {
+        let stamp = Stamp::of(path);
+        Ok(Self {
+            path: path.to_owned(),
+            stamp,
+            known: read(path)?,
+        })
+    }
+
+    /// Reads it again if it changed. One that makes no sense changes nothing and is logged.
+    pub fn refresh(&mut self) {
+        let stamp = Stamp::of(&self.path);
+        if stamp == self.stamp {
+            return;
+        }
+        self.stamp = stamp;
+        match read(&self.path) {
+            Ok(known) => self.known = known,
+            Err(error) => tracing::error!("the inventory stays as it was: {error}"),
+        }
+    }
+
+    /// The containers.
+    pub fn containers(&self) -> &[Container] {
+        &self.known.containers
+    }
+
+    /// Labels of this node.
+    pub fn node_labels(&self) -> &Labels {
+        &self.known.node_labels
+    }
+}
+
+fn read(path: &Path) -> Result<InventoryFile, ManifestError> {
+    let text = fs::read_to_string(path).map_err(|source| ManifestError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let file: InventoryFile = serde_saphyr::from_str(&text).map_err(|error| parse_error(path, &error))?;
+    for container in &file.containers {
+        glob::Pattern::new(&container.cgroup).map_err(|error| ManifestError::Value {
+            path: path.to_owned(),
+            name: container.name.clone(),
+            message: format!("`cgroup`: {:?} is no pattern: {error}", container.cgroup),
+        })?;
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str =
+        "apiVersion: probelab.dev/v1alpha1\nkind: Inventory\ncontainers:\n- name: area\n  cgroup: /a\n";
+
+    #[test]
+    fn an_unknown_key_has_a_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inventory.yaml");
+        fs::write(&path, format!("{ONE}  pud: x\n")).unwrap();
+        let error = Inventory::read(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("inventory.yaml:6:3") && error.contains("pud"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_change_is_seen_and_nonsense_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inventory.yaml");
+        fs::write(&path, ONE).unwrap();
+        let mut inventory = Inventory::read(&path).unwrap();
+        assert_eq!(inventory.containers().len(), 1);
+        fs::write(&path, format!("{ONE}- name: side\n  cgroup: /b\n")).unwrap();
+        inventory.refresh();
+        assert_eq!(inventory.containers().len(), 2);
+        fs::write(&path, "nonsense").unwrap();
+        inventory.refresh();
+        assert_eq!(inventory.containers().len(), 2);
+    }
+}

@@ -1,0 +1,91 @@
+//! The support table in the documents is made from records, and says so only of what is pinned and known today.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use common::root;
+use report::Support;
+use vm::kernels::{LockFile, Set};
+
+const AGAIN: &str =
+    "it is made anew by `probelab matrix --loader both --records FOLDER`, then `probelab support FOLDER`";
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}; {AGAIN}"))
+}
+
+fn support() -> Support {
+    serde_json::from_str(&read("docs/support.json")).unwrap()
+}
+
+#[test]
+fn the_documents_are_made_from_the_summary() {
+    let support = support();
+    assert_eq!(support.to_json().unwrap(), read("docs/support.json"), "{AGAIN}");
+    assert!(
+        read("docs/support.md") == support.to_page(),
+        "docs/support.md is stale; {AGAIN}"
+    );
+    let readme = read("README.md");
+    if let Some((_, rest)) = readme.split_once("<!-- made by `probelab support` -->\n") {
+        let (table, _) = rest
+            .split_once("<!-- end of what `probelab support` made -->")
+            .unwrap();
+        assert!(
+            table.trim() == support.to_table().trim(),
+            "README.md is stale; {AGAIN}"
+        );
+    }
+}
+
+#[test]
+fn the_summary_is_of_the_kernels_that_are_pinned() {
+    let lock = LockFile::read(&root().join("vm/kernels.lock")).unwrap();
+    let pinned: Vec<(String, String)> = lock
+        .kernels
+        .into_iter()
+        .filter(|pin| pin.sets.contains(&Set::Quick))
+        .map(|pin| (pin.name, pin.version))
+        .collect();
+    let told: Vec<(String, String)> = support()
+        .kernels
+        .into_iter()
+        .map(|kernel| (kernel.series, kernel.version))
+        .collect();
+    assert_eq!(told, pinned, "docs/support.json is stale; {AGAIN}");
+}
+
+#[test]
+fn the_summary_is_of_the_probes_that_scenarios_show() {
+    let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for entry in fs::read_dir(root().join("scenarios")).unwrap() {
+        let folder = entry.unwrap().path();
+        for file in fs::read_dir(&folder).into_iter().flatten() {
+            let path = file.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "yaml") {
+                let text = fs::read_to_string(&path).unwrap();
+                // A manifest with a mistake turned on shows no probe to be right.
+                if text.contains("control:") || !text.contains("apiVersion: probelab.dev/") {
+                    continue;
+                }
+                let kinds = text.lines().filter_map(|line| line.strip_prefix("kind:"));
+                for kind in kinds.filter(|kind| kind.trim() != "Inventory") {
+                    let scenarios = shown.entry(kind.trim().to_owned()).or_default();
+                    scenarios.insert(folder.display().to_string());
+                }
+            }
+        }
+    }
+    let told: BTreeSet<String> = support().rows.into_iter().map(|row| row.probe).collect();
+    assert_eq!(
+        told,
+        shown.into_keys().collect::<BTreeSet<_>>(),
+        "docs/support.json is stale; {AGAIN}"
+    );
+}
