@@ -173,10 +173,11 @@ struct http_pending {
 struct http_connection {
 	struct http_half half[HTTP_DIRECTIONS];
 	struct http_pending fifo[HTTP_FIFO_SLOTS];
-	__u64 opened_ns; // when the entry was made: with the key, which connection this is
-	__u64 armed_ns;  // only in the wrong-pairing object
-	__u8 slow;       // user space decides; both sides only ever set it
-	__u8 pad[7];
+	__u64 opened_ns;      // when the entry was made: with the key, which connection this is
+	__u64 armed_ns;       // only in the wrong-pairing object
+	__u32 first_sequence; // of the client's first byte, if the connection was seen from its SYN
+	__u8 slow;            // user space decides; both sides only ever set it
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct http_connection) == 360, "http_connection");
 

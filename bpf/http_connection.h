@@ -77,6 +77,7 @@ static __always_inline struct http_connection *create(struct context *c, int fro
 
 	__builtin_memset(blank, 0, sizeof(*blank));
 	blank->opened_ns = c->packet->now_ns;
+	blank->first_sequence = c->packet->tcp.sequence;
 	blank->half[HTTP_REQUEST].next_sequence = c->packet->tcp.sequence;
 	blank->half[HTTP_REQUEST].synchronised = 1;
 	blank->half[HTTP_REQUEST].from_start = from_start;
@@ -87,16 +88,21 @@ static __always_inline struct http_connection *create(struct context *c, int fro
 	return bpf_map_lookup_elem(&connections, &c->packet->key);
 }
 
+// The connection's own SYN once more: sent again, or doubled on its way and overtaken by what follows it. A later
+// connection between the same ports starts elsewhere (RFC 6528).
+static __always_inline int is_syn_again(struct context *c)
+{
+	return c->connection->half[HTTP_REQUEST].from_start && c->connection->first_sequence == c->packet->tcp.sequence;
+}
+
 // The first packet of a client. Returns a verdict, or STEP_CONTINUE when the packet also carries payload.
 static __always_inline int on_syn(struct context *c)
 {
 	// The SYN itself takes one number; its payload, if any, starts behind it.
 	c->packet->tcp.sequence++;
 	if (c->connection) {
-		volatile struct http_half *half = &c->connection->half[HTTP_REQUEST];
-
-		if (half->from_start && !half->count && half->next_sequence == c->packet->tcp.sequence)
-			return HTTP_FILTERED_NO_PAYLOAD;
+		if (is_syn_again(c))
+			return c->packet->tcp.payload_bytes ? HTTP_FILTERED_RETRANSMISSION : HTTP_FILTERED_NO_PAYLOAD;
 		if (c->connection->slow)
 			return STEP_FORWARD;
 		settle(c, HTTP_OUTCOME_UNKNOWN_PORT_REUSE);

@@ -23,6 +23,7 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 // include/linux/sched.h
 #define TASK_RUNNING 0
 #define TASK_DEAD 0x80
+#define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
 
 const volatile __u64 runq_bounds_ns[RUNQ_BOUNDS];
@@ -296,7 +297,7 @@ static __always_inline int unmeasured(__u64 cgroup, int reason)
 static __always_inline int without_start(struct runq_counters *count, __u64 key, struct runq_task *known,
 					 __u64 cgroup)
 {
-	struct runq_task fresh = {};
+	struct runq_task fresh = {.selected = 1};
 
 	if (!known && !runq_tasks_were_full && add_task(count, key, &fresh) == 0)
 		return RUNQ_FILTERED_QUEUED_BEFORE_ATTACH;
@@ -335,6 +336,20 @@ static __always_inline void record(struct runq_waits *of_series, __u64 wait_ns)
 		of_series->shortest_flipped_ns = ~wait_ns;
 }
 
+// A task that ends gives its memory back, and with it what tells its program, but may still be queued: what was
+// known of it holds to its last wait.
+static __always_inline int is_watched(struct task_struct *task, struct runq_task *known, __u64 cgroup)
+{
+	int selected;
+
+	if (known && (task->flags & PF_EXITING))
+		return known->selected;
+	selected = is_selected(task, cgroup);
+	if (known)
+		known->selected = selected;
+	return selected;
+}
+
 // A task gets the CPU: its wait ends.
 static __always_inline int arrive(struct runq_counters *count, struct task_struct *next, __u64 begin_ns,
 				  __u64 now_ns)
@@ -344,7 +359,7 @@ static __always_inline int arrive(struct runq_counters *count, struct task_struc
 	struct runq_series series = {.victim = cgroup};
 	struct runq_waits *of_series;
 
-	if (select_by && !is_selected(next, cgroup)) {
+	if (select_by && !is_watched(next, known, cgroup)) {
 		if (known)
 			known->queued_ns = 0;
 		return RUNQ_FILTERED_NOT_SELECTED;

@@ -42,7 +42,8 @@ struct runq_task {
 	__u64 queued_ns; // 0: not queued
 	__u64 culprit;	 // control group that took the CPU, with the classes SAME and OTHER
 	__u32 class;
-	__u32 going_to_sleep; // lost the CPU on its way to sleep: a wakeup does not queue it anew
+	__u16 going_to_sleep; // lost the CPU on its way to sleep: a wakeup does not queue it anew
+	__u16 selected;	      // was to be watched when it was last given the CPU
 };
 _Static_assert(sizeof(struct runq_task) == 24, "runq_task");
 

@@ -328,6 +328,36 @@ def port_reuse(wire, truth):
 
 
 @case
+def syn_again(wire, truth):
+    # A SYN that was doubled arrives late: before the first request, in the middle of an exchange, between two of them,
+    # and after user space took over because of a response that came out of order.
+    connection = Connection(wire)
+    opening = (connection.client - 1) & 0xFFFFFFFF
+
+    def again(data=b""):
+        offset = (opening - connection.client) & 0xFFFFFFFF
+        connection.segment(True, data, SYN, offset=offset, advance=False)
+
+    again()
+    connection.ask(GET)
+    again()
+    connection.answer(OK[:20])
+    again(GET)  # as TCP Fast Open sends it
+    connection.answer(OK[20:])
+    again()
+    connection.ask(GET)
+    connection.segment(False, OK[10:], offset=10, advance=False)
+    again()
+    connection.segment(False, OK[:10], advance=False)
+    connection.server = (connection.server + len(OK)) & 0xFFFFFFFF
+    again()
+    connection.ask(GET)
+    connection.answer(OK)
+    connection.close()
+    truth.requests["GET", 200] += 3
+
+
+@case
 def open_at_attach(wire, truth):
     connection = Connection(wire, handshake=False)
     connection.answer(b"the end of something\r\n\r\n")

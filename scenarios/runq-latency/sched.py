@@ -1,7 +1,7 @@
 """Busy and sleepy processes in control groups, and what the kernel itself says of their waits.
 
 A process is born inside its control group (clone3 with CLONE_INTO_CGROUP), so that not one of its waits belongs
-elsewhere. Its numbers are read when it is a zombie: no wait is under way then, and none will follow.
+elsewhere. Its numbers are read when it is a zombie and has left the CPU for good: no wait will follow.
 """
 
 import ctypes
@@ -12,6 +12,8 @@ import struct
 import time
 
 CGROUPS = "/sys/fs/cgroup"
+# Longer than anyone in these scenarios waits for a CPU whose other tasks sleep.
+LAST_WAIT_SECONDS = 0.05
 SYS_CLONE3 = 435
 CLONE_INTO_CGROUP = 0x200000000
 
@@ -91,6 +93,8 @@ def sleeper(naps, nap_seconds):
 def settle(pid):
     """Waits for a process to end, reads what the kernel counted of it, and only then lets it go."""
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    # Who waits for it is woken by a zombie that still has the CPU, and may take it away: one more wait.
+    time.sleep(LAST_WAIT_SECONDS)
     delay_ns, slices = Schedstat(pid).read()
     with open(f"/proc/{pid}/status", encoding="ascii") as file:
         switches = dict(line.split(":", 1) for line in file)
