@@ -9,9 +9,13 @@ test_kernels := env("PROBELAB_TEST_KERNELS", "all")
 default:
     @just --list --unsorted
 
+# What is in the guest must not depend on where it was built: its bytes are inputs of every digest.
+cargo_home := env("CARGO_HOME", home_directory() / ".cargo")
+no_paths := "--remap-path-prefix=" + justfile_directory() + "=/probelab --remap-path-prefix=" + cargo_home + "=/cargo"
+
 # Build everything: the static programs of the guest, then the lab.
 build:
-    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --target {{ static_target }} -p guest -p probed -p checker
+    RUSTFLAGS="-C target-feature=+crt-static {{ no_paths }}" cargo build --release --locked --target {{ static_target }} -p guest -p probed -p checker
     cargo build --release --locked -p probelab
 
 # Unit, property and snapshot tests; formatting and lints.

@@ -57,6 +57,7 @@ pub fn compile(source: &str, object: &str, options: &[&str]) {
     ));
     // Debug line tables must not name the machine they were made on: equal sources give equal objects.
     command.arg(format!("-ffile-prefix-map={}=.", bpf.display()));
+    command.arg("-ffile-compilation-dir=.");
     command.args(options).arg("-c").arg(&source).arg("-o").arg(object);
     if let Some(directory) = multiarch_include() {
         command.arg("-idirafter").arg(directory);

@@ -154,6 +154,44 @@ fn every_call_of_every_thread_of_every_process_is_counted() {
     });
 }
 
+/// What kinds of BPF links this process holds, as its own descriptors tell.
+fn link_types() -> Vec<String> {
+    std::fs::read_dir("/proc/self/fdinfo")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok())
+        .filter_map(|text| {
+            Some(
+                text.lines()
+                    .find_map(|line| line.strip_prefix("link_type:\t"))?
+                    .to_owned(),
+            )
+        })
+        .collect()
+}
+
+/// Has this kernel links of many places (Linux 6.6, 89ae89f53d20)?
+fn has_uprobe_multi() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (6, 6)
+}
+
+#[test]
+fn libbpf_uses_a_link_of_many_places_where_the_kernel_has_it() {
+    each_loader(|loader, program| {
+        let Some(_probe) = attach(&spec(program), loader) else {
+            return;
+        };
+        let expected = has_uprobe_multi() && loader == Loader::Libbpf;
+        let types = link_types();
+        assert_eq!(
+            types.iter().any(|kind| kind == "uprobe_multi"),
+            expected,
+            "{types:?}"
+        );
+    });
+}
+
 #[test]
 fn a_full_map_is_a_loss_that_is_told() {
     each_loader(|loader, program| {

@@ -3,12 +3,13 @@
 use std::{
     ffi::OsStr,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    path::Path,
     sync::{Mutex, MutexGuard, Once, PoisonError},
 };
 
 use libbpf_rs::{
-    AsRawLibbpf, MapCore, Object, ObjectBuilder, PrintLevel, ProgramMut, TracepointCategory, libbpf_sys,
-    set_print,
+    AsRawLibbpf, Link, MapCore, Object, ObjectBuilder, PrintLevel, ProgramAttachType, ProgramMut,
+    TracepointCategory, UprobeMultiOpts, libbpf_sys, set_print,
 };
 
 use super::{Hook, Knobs, Loaded, XdpMode, elf::CONSTANTS, elf::Parts};
@@ -83,6 +84,10 @@ pub(super) fn load(
             {
                 program.set_autoload(false);
             }
+            if program.section() == OsStr::new("uprobe") {
+                // Kernels before 6.6 do not look at it: such a program can be attached either way.
+                program.set_attach_type(ProgramAttachType::TraceUprobeMulti);
+            }
         }
         open.load()
     })?;
@@ -124,7 +129,7 @@ impl Loaded for LibbpfObject {
             Hook::Kprobe { function } => told(|| program.attach_kprobe(false, function))?,
             Hook::Uprobe { path, offset_bytes } => {
                 let offset = usize::try_from(*offset_bytes).map_err(|error| error.to_string())?;
-                told(|| program.attach_uprobe(false, -1, path, offset))?
+                attach_uprobe(&program, path, offset)?
             }
             Hook::Xdp {
                 interface_index,
@@ -139,6 +144,19 @@ impl Loaded for LibbpfObject {
         };
         Ok(Box::new(link))
     }
+}
+
+/// By a link of many places where the kernel has those (Linux 6.6, 89ae89f53d20): it needs no perf event. Else by a
+/// single one, whose error is then the one to tell.
+fn attach_uprobe(program: &ProgramMut<'_>, path: &Path, offset: usize) -> Result<Link, String> {
+    let places = UprobeMultiOpts {
+        offsets: vec![offset],
+        ..Default::default()
+    };
+    told(|| program.attach_uprobe_multi_with_opts(-1, path, "", places)).or_else(|reason| {
+        tracing::debug!("no uprobe_multi link here: {reason}");
+        told(|| program.attach_uprobe(false, -1, path, offset))
+    })
 }
 
 /// The library's own call for it has no way to say where the program is to run.
