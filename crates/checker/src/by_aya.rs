@@ -173,40 +173,47 @@ impl Loaded for AyaObject {
             .ebpf
             .program_mut(name)
             .ok_or_else(|| format!("aya does not know {name}"))?;
-        attach(program, place, props).map_err(|error| chain(error.as_ref()))?;
-        // aya keeps its links in the object.
-        Ok(Box::new(()))
+        attach(program, place, props).map_err(|error| chain(error.as_ref()))
     }
 }
 
-fn attach(program: &mut Program, place: Place<'_>, props: &Props) -> Result<(), Box<dyn Error>> {
+/// Attaches and takes the link out of aya's object, which would keep the program there as long as it lives itself.
+macro_rules! held {
+    ($program:ident, $attached:expr) => {{
+        let link = $attached?;
+        let held: Hold = Box::new($program.take_link(link)?);
+        held
+    }};
+}
+
+fn attach(program: &mut Program, place: Place<'_>, props: &Props) -> Result<Hold, Box<dyn Error>> {
     let target = match place {
         Place::Named { target } | Place::Uprobe { target } => target,
         _ => "",
     };
-    let (group, mode) = (&props.cgroup, CgroupAttachMode::AllowMultiple);
-    match program {
-        Program::KProbe(program) => program.attach(target, 0).map(drop)?,
+    // A link to a group stands beside others by itself, and the kernel refuses to be told so.
+    let (group, mode) = (&props.cgroup, CgroupAttachMode::Single);
+    Ok(match program {
+        Program::KProbe(program) => held!(program, program.attach(target, 0)),
         Program::UProbe(program) => {
             let (file, function) = target.rsplit_once(':').unwrap_or((target, ""));
-            program
-                .attach(function, file, UProbeScope::AllProcesses)
-                .map(drop)?;
+            held!(program, program.attach(function, file, UProbeScope::AllProcesses))
         }
         Program::TracePoint(program) => {
             let (category, name) = target.split_once('/').ok_or("the section names no tracepoint")?;
-            program.attach(category, name).map(drop)?;
+            held!(program, program.attach(category, name))
         }
-        Program::RawTracePoint(program) => program.attach(target).map(drop)?,
-        Program::BtfTracePoint(program) => program.attach().map(drop)?,
-        Program::FEntry(program) => program.attach().map(drop)?,
-        Program::FExit(program) => program.attach().map(drop)?,
-        Program::Lsm(program) => program.attach().map(drop)?,
-        Program::LsmCgroup(program) => program.attach(group).map(drop)?,
-        Program::Iter(program) => program.attach().map(drop)?,
-        Program::Xdp(program) => program
-            .attach_to_if_index(props.interface_index, XdpMode::default())
-            .map(drop)?,
+        Program::RawTracePoint(program) => held!(program, program.attach(target)),
+        Program::BtfTracePoint(program) => held!(program, program.attach()),
+        Program::FEntry(program) => held!(program, program.attach()),
+        Program::FExit(program) => held!(program, program.attach()),
+        Program::Lsm(program) => held!(program, program.attach()),
+        Program::LsmCgroup(program) => held!(program, program.attach(group)),
+        Program::Iter(program) => held!(program, program.attach()),
+        Program::Xdp(program) => held!(
+            program,
+            program.attach_to_if_index(props.interface_index, XdpMode::default())
+        ),
         Program::SchedClassifier(program) => {
             // Kernels without links for traffic control need the queue; it may be there already.
             let _ = tc::qdisc_add_clsact(INTERFACE);
@@ -214,31 +221,31 @@ fn attach(program: &mut Program, place: Place<'_>, props: &Props) -> Result<(), 
                 Place::Tc { egress: true } => TcAttachType::Egress,
                 _ => TcAttachType::Ingress,
             };
-            program.attach(INTERFACE, point).map(drop)?;
+            held!(program, program.attach(INTERFACE, point))
         }
         Program::CgroupSkb(program) => {
             let point = program
                 .expected_attach_type()
                 .unwrap_or(CgroupSkbAttachType::Egress);
-            program.attach(group, point, mode).map(drop)?;
+            held!(program, program.attach(group, point, mode))
         }
-        Program::CgroupSock(program) => program.attach(group, mode).map(drop)?,
-        Program::CgroupSockAddr(program) => program.attach(group, mode).map(drop)?,
-        Program::CgroupSockopt(program) => program.attach(group, mode).map(drop)?,
-        Program::CgroupSysctl(program) => program.attach(group, mode).map(drop)?,
-        Program::CgroupDevice(program) => program.attach(group, mode).map(drop)?,
-        Program::SockOps(program) => program.attach(group, mode).map(drop)?,
-        Program::SkLookup(program) => program.attach(&props.namespace).map(drop)?,
-        Program::FlowDissector(program) => program.attach(&props.namespace).map(drop)?,
-        Program::PerfEvent(program) => program
-            .attach(
+        Program::CgroupSock(program) => held!(program, program.attach(group, mode)),
+        Program::CgroupSockAddr(program) => held!(program, program.attach(group, mode)),
+        Program::CgroupSockopt(program) => held!(program, program.attach(group, mode)),
+        Program::CgroupSysctl(program) => held!(program, program.attach(group, mode)),
+        Program::CgroupDevice(program) => held!(program, program.attach(group, mode)),
+        Program::SockOps(program) => held!(program, program.attach(group, mode)),
+        Program::SkLookup(program) => held!(program, program.attach(&props.namespace)),
+        Program::FlowDissector(program) => held!(program, program.attach(&props.namespace)),
+        Program::PerfEvent(program) => held!(
+            program,
+            program.attach(
                 PerfEventConfig::Software(SoftwareEvent::CpuClock),
                 PerfEventScope::AllProcessesOneCpu { cpu: 0 },
                 SamplePolicy::Period(SAMPLE_PERIOD_NS),
                 false,
             )
-            .map(drop)?,
+        ),
         _ => return Err("aya has no way to attach it here".into()),
-    }
-    Ok(())
+    })
 }

@@ -63,7 +63,7 @@ fn reason(program: &Value) -> &str {
 fn every_place_is_reached_and_every_program_runs() {
     let folder = tempfile::tempdir().unwrap();
     let kinds = object(&folder, "kinds", WITH_BTF);
-    let (said, json) = check(&[&kinds], "--loader libbpf");
+    let (said, json) = check(&[&kinds], "--loader both");
     assert_eq!(said.code, 0, "{said:?}");
     for entry in json["objects"].as_array().unwrap() {
         let finding = &entry["finding"];
