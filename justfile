@@ -55,6 +55,10 @@ check-flake:
 check-lima:
     ci/check-lima
 
+# Are the Kubernetes files right, as far as this machine can tell?
+check-deploy:
+    ci/check-deploy
+
 # A machine with the whole lab, by lima.
 lima-up template="lima/probelab.yaml":
     limactl start --tty=false --name=probelab --timeout=40m --mount-only={{ justfile_directory() }} {{ justfile_directory() }}/{{ template }}
