@@ -40,7 +40,10 @@ fn assert_understood(text: &str) {
     let help = said(Command::new(root().join("ci/matrix")).arg("--help"));
     assert_eq!(help.code, 0, "{help:?}");
     for option in options(text) {
-        assert!(help.out.contains(&format!("{option} ")), "ci/matrix has no {option}");
+        assert!(
+            help.out.contains(&format!("{option} ")),
+            "ci/matrix has no {option}"
+        );
     }
 }
 
@@ -70,7 +73,10 @@ fn the_workflow_calls_what_exists_and_finds_the_kernels() {
             };
             for recipe in run.split("just ").skip(1) {
                 let recipe = recipe.split_whitespace().next().unwrap();
-                assert!(just.contains(&format!("\n{recipe}:")), "{name}: no recipe {recipe}");
+                assert!(
+                    just.contains(&format!("\n{recipe}:")),
+                    "{name}: no recipe {recipe}"
+                );
                 calls += 1;
             }
             assert_understood(run);
@@ -92,7 +98,10 @@ fn the_workflow_calls_what_exists_and_finds_the_kernels() {
     }
     let list = said(&mut probelab("matrix --list --json"));
     let list: Value = serde_json::from_str(&list.out).unwrap();
-    assert!(list["kernels"].as_array().unwrap().len() >= 5, "`jq .kernels` finds them");
+    assert!(
+        list["kernels"].as_array().unwrap().len() >= 5,
+        "`jq .kernels` finds them"
+    );
 }
 
 /// The job, as far as it is used here: the keys of batch/v1 (Kubernetes 1.33); others are refused.
@@ -144,7 +153,10 @@ struct Container {
 }
 
 fn names(values: &[Value]) -> Vec<&str> {
-    let mut names: Vec<&str> = values.iter().map(|value| value["name"].as_str().unwrap()).collect();
+    let mut names: Vec<&str> = values
+        .iter()
+        .map(|value| value["name"].as_str().unwrap())
+        .collect();
     names.sort_unstable();
     names
 }
@@ -154,17 +166,26 @@ fn the_pods_of_a_cluster_do_each_cell_once() {
     let job: Job = serde_saphyr::from_str(&read("ci/kubernetes-job.yaml")).unwrap();
     assert_eq!((job.api_version.as_str(), job.kind.as_str()), ("batch/v1", "Job"));
     assert!(!job.metadata["name"].is_empty());
-    let JobSpec { completions, parallelism, .. } = job.spec;
+    let JobSpec {
+        completions,
+        parallelism,
+        ..
+    } = job.spec;
     assert_eq!(job.spec.completion_mode, "Indexed");
     assert!(job.spec.backoff_limit_per_index > 0 && (1..=completions).contains(&parallelism));
     assert!(job.spec.pod_failure_policy["rules"].is_array());
     let pod = job.spec.template.spec;
     // A policy on failures wants this (Kubernetes 1.31 and later).
     assert_eq!(pod.restart_policy, "Never");
-    let [container] = &pod.containers[..] else { panic!("one container") };
+    let [container] = &pod.containers[..] else {
+        panic!("one container")
+    };
     assert_eq!(names(&container.volume_mounts), names(&pod.volumes));
     let call = container.args.join(" ");
-    assert!(call.contains(&format!("\"$((JOB_COMPLETION_INDEX + 1))/{completions}\"")), "{call}");
+    assert!(
+        call.contains(&format!("\"$((JOB_COMPLETION_INDEX + 1))/{completions}\"")),
+        "{call}"
+    );
     assert_understood(&call);
     assert_eq!(container.command, ["/bin/sh", "-c"]);
     assert_eq!(container.security_context["capabilities"]["drop"][0], "ALL");
@@ -174,7 +195,9 @@ fn the_pods_of_a_cluster_do_each_cell_once() {
     }
 
     let cells = |shard: &str| {
-        let list = said(&mut probelab(&format!("matrix --list --json --kernel wide {shard}")));
+        let list = said(&mut probelab(&format!(
+            "matrix --list --json --kernel wide {shard}"
+        )));
         let list: Value = serde_json::from_str(&list.out).unwrap();
         let cells = list["cells"].as_array().unwrap().clone();
         cells.iter().map(Value::to_string).collect::<Vec<_>>()
