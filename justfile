@@ -28,7 +28,7 @@ test:
 test-vm: build
     target/release/probelab doctor
     target/release/probelab --allow-drift run all --kernel '{{ test_kernels }}'
-    PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --locked -p probelab --run-ignored only --no-fail-fast -j 1
+    PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --workspace --locked -E 'package(probelab)' --run-ignored only --no-fail-fast -j 1
 
 # Every scenario on every kernel with both loaders, compared.
 test-vm-both: build
