@@ -6,7 +6,8 @@
 //
 // The scheduler's locks order everything that happens to one task, so its entry needs no lock of its own.
 // Entries stay for a task's life: writing into one is several times cheaper than adding and removing it with
-// every wait.
+// every wait. Where it can, a task has a place in an array, which is found several times faster than an entry of
+// a hash map; so have the counts of a series.
 #include <linux/bpf.h>
 
 #include <bpf/bpf_core_read.h>
@@ -27,6 +28,8 @@ char LICENSE[] SEC("license") = "Dual MIT/GPL";
 #define PF_KTHREAD 0x00200000
 
 const volatile __u64 runq_bounds_ns[RUNQ_BOUNDS];
+// There are 1 << (32 - this) places.
+const volatile __u32 runq_places_shift;
 // Waits of at least this length are reported one by one; 0: none are.
 const volatile __u64 runq_event_min_ns;
 
@@ -38,8 +41,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct runq_counters);
-} counters SEC(".maps");
+	__type(value, struct runq_cpu);
+} cpus SEC(".maps");
 
 // When all programs were attached; 0 until then. What one of them alone saw would be half a wait.
 struct {
@@ -50,12 +53,13 @@ struct {
 } attached_ns SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 16384);
 	__type(key, __u32);
-	__type(value, struct runq_displaced);
-} displaced_tasks SEC(".maps");
+	__type(value, struct runq_place);
+} places SEC(".maps");
 
+// Tasks whose place another has.
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -64,22 +68,37 @@ struct {
 } tasks SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1024);
-	__type(key, struct runq_series);
+	__type(key, __u32);
 	__type(value, struct runq_waits);
 } waits SEC(".maps");
+
+// The slot of each series in `waits`.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct runq_series);
+	__type(value, __u32);
+} slots SEC(".maps");
+
+// Slots that no series has. User space fills it.
+struct {
+	__uint(type, BPF_MAP_TYPE_QUEUE);
+	__uint(max_entries, 1024);
+	__type(value, __u32);
+} free_slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 18);
 } events SEC(".maps");
 
-static __always_inline struct runq_counters *this_counters(void)
+static __always_inline struct runq_cpu *this_cpu(void)
 {
 	__u32 zero = 0;
 
-	return bpf_map_lookup_elem(&counters, &zero);
+	return bpf_map_lookup_elem(&cpus, &zero);
 }
 
 // The idle task, whose pid is 0, is nobody: it neither waits nor takes the CPU from anyone.
@@ -120,15 +139,67 @@ static __always_inline int bucket(__u64 wait_ns)
 	return i;
 }
 
+// The place that a task may have: the upper bits of the lower half of its address times 2^32 over the golden ratio.
+// Half a pointer is a number to the verifier, with which may be reckoned; a whole one stays a pointer.
+static __always_inline struct runq_place *place_of(__u64 key)
+{
+	__u32 half, index;
+
+	asm("%0 = %1" : "=w"(half) : "w"((__u32)key));
+	index = half * 0x9e3779b1 >> runq_places_shift;
+	return bpf_map_lookup_elem(&places, &index);
+}
+
+static __always_inline struct runq_task *known_task(__u64 key)
+{
+	struct runq_place *place = place_of(key);
+
+	if (place && place->owner == key)
+		return &place->task;
+	return bpf_map_lookup_elem(&tasks, &key);
+}
+
+// Compare-and-exchange came with Linux 5.12 (5ffa25502b5a); before it an atomic addition does not even tell the
+// sum. Who reads 1 after adding 1 is alone: all others who have the place, or reach for it, have added theirs.
+// Two that reach for it at once may both go without.
+static __always_inline int claim(struct runq_place *place, __u64 key)
+{
+	__sync_fetch_and_add(&place->claims, 1);
+	if (*(volatile __u64 *)&place->claims != 1) {
+		__sync_fetch_and_add(&place->claims, -1);
+		return 0;
+	}
+	// Added, not stored: that the last owner took its own away may be seen later than that it gave up its claim.
+	__sync_fetch_and_add(&place->owner, key);
+	return 1;
+}
+
 // Remembers a task that has no entry.
 static __always_inline int add_task(struct runq_counters *count, __u64 key, struct runq_task *task)
 {
-	if (bpf_map_update_elem(&tasks, &key, task, BPF_NOEXIST)) {
+	struct runq_place *place = place_of(key);
+
+	if (place && claim(place, key)) {
+		place->task = *task;
+	} else if (bpf_map_update_elem(&tasks, &key, task, BPF_NOEXIST)) {
 		runq_tasks_were_full = 1;
 		return -1;
 	}
 	count->tasks_added++;
 	return 0;
+}
+
+static __always_inline void remove_task(struct runq_counters *count, __u64 key)
+{
+	struct runq_place *place = place_of(key);
+
+	if (place && place->owner == key) {
+		__sync_fetch_and_add(&place->owner, -key);
+		__sync_fetch_and_add(&place->claims, -1);
+	} else if (bpf_map_delete_elem(&tasks, &key)) {
+		return;
+	}
+	count->tasks_removed++;
 }
 
 // A task is queued because it was woken or created. A stamp that is there already is overwritten, with one
@@ -144,7 +215,7 @@ static __always_inline int start(struct runq_counters *count, struct task_struct
 	// The hook's arguments taken for the task itself: what is read lies somewhere on the stack.
 	key = BPF_CORE_READ((struct task_struct *)context, pid);
 #endif
-	known = bpf_map_lookup_elem(&tasks, &key);
+	known = known_task(key);
 	if (!known) {
 		struct runq_task fresh = {.queued_ns = bpf_ktime_get_ns()};
 
@@ -186,7 +257,7 @@ static __always_inline void blame_successor(struct runq_displaced *displaced, st
 	displaced->task = 0;
 	if (!is_somebody(next) || key == (__u64)next)
 		return;
-	victim = bpf_map_lookup_elem(&tasks, &key);
+	victim = known_task(key);
 	if (victim && victim->queued_ns == displaced->queued_ns)
 		classify(victim, displaced->cgroup, next);
 }
@@ -217,7 +288,7 @@ static __always_inline void requeue(struct runq_counters *count, struct runq_dis
 	// Who is not woken never waits.
 	return;
 #endif
-	known = bpf_map_lookup_elem(&tasks, &key);
+	known = known_task(key);
 	if (!known) {
 		lost_to(&fresh, prev, next);
 		if (add_task(count, key, &fresh))
@@ -243,7 +314,6 @@ static __always_inline void leave(struct runq_counters *count, struct runq_displ
 				  __u64 now_ns)
 {
 	__u32 state = task_state(prev);
-	__u64 key = (__u64)prev;
 
 	if (preempted || state == TASK_RUNNING) {
 		count->involuntary++;
@@ -252,40 +322,67 @@ static __always_inline void leave(struct runq_counters *count, struct runq_displ
 	}
 	count->voluntary++;
 	// Its last switch; after it the address may become another task's.
-	if ((state & TASK_DEAD) && bpf_map_delete_elem(&tasks, &key) == 0)
-		count->tasks_removed++;
+	if (state & TASK_DEAD)
+		remove_task(count, (__u64)prev);
 }
 
-static __always_inline struct runq_waits *waits_of(struct runq_series *series)
+// The slot of a series, a new one if it has none. None is left if this gives nothing.
+static __always_inline __u32 *slot_of(struct runq_series *series)
 {
-	struct runq_waits *known = bpf_map_lookup_elem(&waits, series);
+	__u32 *known = bpf_map_lookup_elem(&slots, series), fresh;
 
-	if (!known) {
-		struct runq_waits fresh = {};
+	if (known)
+		return known;
+	if (bpf_map_pop_elem(&free_slots, &fresh))
+		return 0;
+	// Where another CPU was faster, its slot is taken. The queue has room for all slots.
+	if (bpf_map_update_elem(&slots, series, &fresh, BPF_NOEXIST))
+		bpf_map_push_elem(&free_slots, &fresh, 0);
+	return bpf_map_lookup_elem(&slots, series);
+}
 
-		bpf_map_update_elem(&waits, series, &fresh, BPF_NOEXIST);
-		known = bpf_map_lookup_elem(&waits, series);
-	}
-	return known;
+static __always_inline int is_of(struct runq_waits *of_slot, struct runq_series *series)
+{
+	return of_slot->series.victim == series->victim && of_slot->series.culprit == series->culprit &&
+	       of_slot->series.class == series->class;
+}
+
+// The counts of a series on this CPU. They are probably where the guess says, which is set right if not.
+static __always_inline struct runq_waits *waits_of(struct runq_series *series, __u32 *guess)
+{
+	struct runq_waits *of_slot = bpf_map_lookup_elem(&waits, guess);
+	__u32 *slot;
+
+	if (of_slot && is_of(of_slot, series))
+		return of_slot;
+	slot = slot_of(series);
+	if (!slot)
+		return 0;
+	*guess = *slot;
+	of_slot = bpf_map_lookup_elem(&waits, guess);
+	if (of_slot)
+		of_slot->series = *series;
+	return of_slot;
 }
 
 // A wait that finds no room beside its culprit is still one of its control group.
-static __always_inline struct runq_waits *waits_without_culprit(struct runq_counters *count,
-								struct runq_series *series)
+static __always_inline struct runq_waits *
+waits_without_culprit(struct runq_counters *count, struct runq_series *series, __u32 *guess)
 {
 	if (series->class == RUNQ_NOT_PREEMPTED)
 		return 0;
 	count->culprits_lost++;
 	series->culprit = 0;
 	series->class = RUNQ_NOT_PREEMPTED;
-	return waits_of(series);
+	return waits_of(series, guess);
 }
 
 // A wait ended of which only that is known.
 static __always_inline int unmeasured(__u64 cgroup, int reason)
 {
 	struct runq_series series = {.victim = cgroup};
-	struct runq_waits *known = waits_of(&series);
+	__u32 guess = 0;
+	struct runq_waits *known = waits_of(&series, &guess);
 
 	if (known)
 		known->unmeasured++;
@@ -294,12 +391,12 @@ static __always_inline int unmeasured(__u64 cgroup, int reason)
 
 // Until the first task found no room, a task without an entry must have been queued since before the probe
 // was attached; it gets an entry now, so that this can be said of it once only.
-static __always_inline int without_start(struct runq_counters *count, __u64 key, struct runq_task *known,
-					 __u64 cgroup)
+static __always_inline int without_start(struct runq_counters *count, struct task_struct *task,
+					 struct runq_task *known, __u64 cgroup)
 {
 	struct runq_task fresh = {.selected = 1};
 
-	if (!known && !runq_tasks_were_full && add_task(count, key, &fresh) == 0)
+	if (!known && !runq_tasks_were_full && add_task(count, (__u64)task, &fresh) == 0)
 		return RUNQ_FILTERED_QUEUED_BEFORE_ATTACH;
 	return unmeasured(cgroup, RUNQ_LOST_NO_START);
 }
@@ -354,8 +451,8 @@ static __always_inline int is_watched(struct task_struct *task, struct runq_task
 static __always_inline int arrive(struct runq_counters *count, struct task_struct *next, __u64 begin_ns,
 				  __u64 now_ns)
 {
-	__u64 key = (__u64)next, cgroup = cgroup_of(next)->kn->id, queued_ns, wait_ns;
-	struct runq_task *known = bpf_map_lookup_elem(&tasks, &key);
+	__u64 cgroup = cgroup_of(next)->kn->id, queued_ns, wait_ns;
+	struct runq_task *known = known_task((__u64)next);
 	struct runq_series series = {.victim = cgroup};
 	struct runq_waits *of_series;
 
@@ -365,7 +462,7 @@ static __always_inline int arrive(struct runq_counters *count, struct task_struc
 		return RUNQ_FILTERED_NOT_SELECTED;
 	}
 	if (!known || !known->queued_ns)
-		return without_start(count, key, known, cgroup);
+		return without_start(count, next, known, cgroup);
 	queued_ns = known->queued_ns;
 	known->queued_ns = 0;
 	if (queued_ns < begin_ns)
@@ -375,9 +472,9 @@ static __always_inline int arrive(struct runq_counters *count, struct task_struc
 		return unmeasured(cgroup, RUNQ_LOST_CLOCK_BACKWARDS);
 	series.culprit = known->culprit;
 	series.class = known->class;
-	of_series = waits_of(&series);
+	of_series = waits_of(&series, &known->slot);
 	if (!of_series)
-		of_series = waits_without_culprit(count, &series);
+		of_series = waits_without_culprit(count, &series, &known->slot);
 	if (!of_series)
 		return RUNQ_LOST_SERIES_FULL;
 	record(of_series, wait_ns);
@@ -386,49 +483,48 @@ static __always_inline int arrive(struct runq_counters *count, struct task_struc
 	return RUNQ_RECORDED_WAIT;
 }
 
-static __always_inline int exchange(struct runq_counters *count, _Bool preempted, struct task_struct *prev,
+static __always_inline int exchange(struct runq_cpu *cpu, _Bool preempted, struct task_struct *prev,
 				    struct task_struct *next)
 {
 	__u32 zero = 0;
 	__u64 *begin_ns = bpf_map_lookup_elem(&attached_ns, &zero), now_ns;
-	struct runq_displaced *displaced = bpf_map_lookup_elem(&displaced_tasks, &zero);
 
-	if (!begin_ns || !*begin_ns || !displaced)
+	if (!begin_ns || !*begin_ns)
 		return RUNQ_FILTERED_ATTACHING;
 	now_ns = bpf_ktime_get_ns();
-	if (displaced->task)
-		blame_successor(displaced, next);
+	if (cpu->displaced.task)
+		blame_successor(&cpu->displaced, next);
 	if (is_somebody(prev))
-		leave(count, displaced, preempted, prev, next, now_ns);
-	return is_somebody(next) ? arrive(count, next, *begin_ns, now_ns) : RUNQ_FILTERED_IDLE;
+		leave(&cpu->count, &cpu->displaced, preempted, prev, next, now_ns);
+	return is_somebody(next) ? arrive(&cpu->count, next, *begin_ns, now_ns) : RUNQ_FILTERED_IDLE;
 }
 
 SEC("tp_btf/sched_wakeup")
 int BPF_PROG(runq_wakeup, struct task_struct *task)
 {
-	struct runq_counters *count = this_counters();
+	struct runq_cpu *cpu = this_cpu();
 
-	if (count)
-		count->verdicts[RUNQ_WAKEUP][start(count, task, ctx)]++;
+	if (cpu)
+		cpu->count.verdicts[RUNQ_WAKEUP][start(&cpu->count, task, ctx)]++;
 	return 0;
 }
 
 SEC("tp_btf/sched_wakeup_new")
 int BPF_PROG(runq_wakeup_new, struct task_struct *task)
 {
-	struct runq_counters *count = this_counters();
+	struct runq_cpu *cpu = this_cpu();
 
-	if (count)
-		count->verdicts[RUNQ_WAKEUP_NEW][start(count, task, ctx)]++;
+	if (cpu)
+		cpu->count.verdicts[RUNQ_WAKEUP_NEW][start(&cpu->count, task, ctx)]++;
 	return 0;
 }
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(runq_switch, _Bool preempted, struct task_struct *prev, struct task_struct *next)
 {
-	struct runq_counters *count = this_counters();
+	struct runq_cpu *cpu = this_cpu();
 
-	if (count)
-		count->verdicts[RUNQ_SWITCH][exchange(count, preempted, prev, next)]++;
+	if (cpu)
+		cpu->count.verdicts[RUNQ_SWITCH][exchange(cpu, preempted, prev, next)]++;
 	return 0;
 }

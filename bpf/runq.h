@@ -41,11 +41,20 @@ enum runq_class {
 struct runq_task {
 	__u64 queued_ns; // 0: not queued
 	__u64 culprit;	 // control group that took the CPU, with the classes SAME and OTHER
-	__u32 class;
-	__u16 going_to_sleep; // lost the CPU on its way to sleep: a wakeup does not queue it anew
-	__u16 selected;	      // was to be watched when it was last given the CPU
+	__u32 slot;	 // where its last wait was counted; its next is probably of the same series
+	__u16 class;
+	__u8 going_to_sleep; // lost the CPU on its way to sleep: a wakeup does not queue it anew
+	__u8 selected;	     // was to be watched when it was last given the CPU
 };
 _Static_assert(sizeof(struct runq_task) == 24, "runq_task");
+
+// Where the one task is that has this place.
+struct runq_place {
+	__u64 owner;  // address of the task; 0: nobody's
+	__u64 claims; // tasks that have it or reach for it
+	struct runq_task task;
+};
+_Static_assert(sizeof(struct runq_place) == 40, "runq_place");
 
 // Whose waits, and who took the CPU when they began; without a culprit, and class NOT_PREEMPTED, for waits
 // that began with a wakeup.
@@ -57,17 +66,18 @@ struct runq_series {
 _Static_assert(sizeof(struct runq_series) == 24, "runq_series");
 
 struct runq_waits {
+	struct runq_series series; // whose; zero until this CPU has counted one
 	__u64 buckets[RUNQ_BOUNDS + 1];
 	__u64 sum_ns;
 	__u64 longest_ns;
 	__u64 shortest_flipped_ns; // all bits inverted, so that 0 says there was none
 	__u64 unmeasured;	   // waits that ended and whose length is not known
 };
-_Static_assert(sizeof(struct runq_waits) == (RUNQ_BOUNDS + 5) * 8, "runq_waits");
+_Static_assert(sizeof(struct runq_waits) == (RUNQ_BOUNDS + 8) * 8, "runq_waits");
 
 // Who lost this CPU to a kernel thread, until it is known who has it next.
 struct runq_displaced {
-	__u64 task; // key of its entry; 0: nobody
+	__u64 task; // address of the task; 0: nobody
 	__u64 queued_ns;
 	__u64 cgroup;
 };
@@ -84,6 +94,13 @@ struct runq_counters {
 	__u64 events_lost;   // waits that were to be reported one by one
 };
 _Static_assert(sizeof(struct runq_counters) == (RUNQ_PROGRAMS * RUNQ_VERDICTS + 7) * 8, "runq_counters");
+
+// What each CPU has for itself.
+struct runq_cpu {
+	struct runq_counters count;
+	struct runq_displaced displaced;
+};
+_Static_assert(sizeof(struct runq_cpu) == sizeof(struct runq_counters) + 24, "runq_cpu");
 
 // One long wait.
 struct runq_event {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io,
+    io, mem,
     os::fd::{AsFd, OwnedFd},
     thread,
     time::Duration,
@@ -13,21 +13,24 @@ use probe::{
     clock::monotonic_ns,
     histogram::bound_ns,
     loader::{Hook, Knobs, Link, LoadError, Loader, Object},
-    maps::{self, Array, MapError, PerCpuArray, PerCpuHash, RingBuffer},
+    maps::{self, Array, Hash, MapError, PerCpuArray, Queue, RingBuffer},
     object_file,
     select::{Criteria, Selection, Targets},
 };
 
 use crate::{
     Control,
-    types::{PROGRAMS, RUNQ_PROGRAMS, RUNQ_VERDICTS, runq_counters, runq_event, runq_series, runq_waits},
+    types::{
+        PROGRAMS, RUNQ_PROGRAMS, RUNQ_VERDICTS, runq_counters, runq_cpu, runq_event, runq_series, runq_waits,
+    },
     waits::{BOUNDS_SECONDS, Waits},
 };
 
 /// How much memory to use, and what to report.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Tasks known at the same time.
+    /// Tasks known at the same time, at least. As many entries of a hash map are reserved, and as many places of an
+    /// array, rounded up to a power of two: a task without a place has an entry.
     pub max_tasks: u32,
     /// Control groups, and pairs of who lost the CPU to whom, together.
     pub max_series: u32,
@@ -37,6 +40,13 @@ pub struct Config {
     pub ring_buffer_bytes: u32,
     /// Use an object with a known mistake. For the lab's negative controls only.
     pub control: Option<Control>,
+}
+
+impl Config {
+    /// Tasks for which there is room if no two are after the same place.
+    pub fn room_for_tasks(&self) -> u64 {
+        u64::from(places(self.max_tasks)) + u64::from(self.max_tasks)
+    }
 }
 
 /// Waits by whose they are and who took the CPU.
@@ -68,8 +78,13 @@ pub enum AttachError {
 pub struct RunqProbe {
     object: Object,
     programs: Programs,
-    counters: PerCpuArray<runq_counters>,
-    waits: PerCpuHash<runq_series, runq_waits>,
+    cpus: PerCpuArray<runq_cpu>,
+    waits: PerCpuArray<runq_waits>,
+    slots: Hash<runq_series, u32>,
+    free_slots: Queue<u32>,
+    /// Slots taken from their series by the last [`Self::forget`]. A program that was just counting in one is long done
+    /// when the next lets other series have it.
+    resting: Vec<u32>,
     events: RingBuffer,
     selection: Selection,
     _links: Vec<Link>,
@@ -85,6 +100,12 @@ fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
     }
 }
 
+/// Places of tasks: a power of two, so that the upper bits of a product number them.
+fn places(max_tasks: u32) -> u32 {
+    // A shift by all bits is none; manifests with more than 2^31 tasks are refused for their memory.
+    max_tasks.clamp(2, 1 << 31).next_power_of_two()
+}
+
 impl RunqProbe {
     /// Loads the kernel half, attaches all of it, and lets it begin. It watches these targets, or everybody.
     ///
@@ -93,16 +114,26 @@ impl RunqProbe {
     pub fn attach(loader: Loader, config: Config, targets: Option<&Targets>) -> Result<Self, AttachError> {
         let criteria = Criteria::of(targets);
         let bounds_ns = BOUNDS_SECONDS.map(bound_ns);
+        let places = places(config.max_tasks);
+        let places_shift = (u32::BITS - places.ilog2()).to_ne_bytes();
         let event_min_ns = config.event_min_ns.unwrap_or(0).to_ne_bytes();
         let knobs = criteria
             .knobs(Knobs::default())
             .global("runq_bounds_ns", bytemuck::cast_slice(&bounds_ns))
             .global("runq_event_min_ns", &event_min_ns)
+            .global("runq_places_shift", &places_shift)
+            .max_entries("places", places)
             .max_entries("tasks", config.max_tasks)
             .max_entries("waits", config.max_series)
+            .max_entries("slots", config.max_series)
+            .max_entries("free_slots", config.max_series)
             .max_entries("events", config.ring_buffer_bytes);
         let (name, bytes) = object(config.control);
         let mut object = Object::load(loader, name, bytes, &knobs)?;
+        let mut free_slots: Queue<u32> = object.map("free_slots")?;
+        for slot in 0..config.max_series {
+            free_slots.push(slot, 0)?;
+        }
         let programs = Programs::before_attach(&object, &PROGRAMS.map(|(program, _)| program))?;
         let links = PROGRAMS
             .iter()
@@ -115,8 +146,11 @@ impl RunqProbe {
         let mut attached_ns: Array<u64> = object.map("attached_ns")?;
         attached_ns.set(0, monotonic_ns(), 0)?;
         Ok(Self {
-            counters: object.map("counters")?,
+            cpus: object.map("cpus")?,
             waits: object.map("waits")?,
+            slots: object.map("slots")?,
+            free_slots,
+            resting: Vec::new(),
             events: object.map("events")?,
             object,
             programs,
@@ -179,7 +213,8 @@ impl RunqProbe {
     }
 
     fn counters(&self) -> Result<runq_counters, MapError> {
-        Ok(maps::sum(&self.counters.get(&0, 0)?))
+        let cpus: Vec<runq_counters> = self.cpus.get(&0, 0)?.iter().map(|cpu| cpu.count).collect();
+        Ok(maps::sum(&cpus))
     }
 
     /// The control groups whose tasks waited, or for which others did.
@@ -188,7 +223,7 @@ impl RunqProbe {
     /// When a map cannot be read.
     pub fn cgroups(&self) -> Result<Vec<u64>, MapError> {
         let mut cgroups = Vec::new();
-        for series in self.waits.keys() {
+        for series in self.slots.keys() {
             let series = series?;
             cgroups.extend([series.victim, series.culprit].into_iter().filter(|id| *id != 0));
         }
@@ -197,15 +232,20 @@ impl RunqProbe {
         Ok(cgroups)
     }
 
-    fn waits(&self, which: impl Fn(&runq_series) -> bool) -> Result<WaitsBySeries, MapError> {
+    fn slots(&self, which: impl Fn(&runq_series) -> bool) -> Result<Vec<(runq_series, u32)>, MapError> {
+        let is_wanted = |entry: &Result<(runq_series, u32), MapError>| match entry {
+            Ok((series, _)) => which(series),
+            Err(_) => true,
+        };
+        self.slots.iter().filter(is_wanted).collect()
+    }
+
+    fn waits(&self, slots: &[(runq_series, u32)]) -> Result<WaitsBySeries, MapError> {
         let mut all = BTreeMap::new();
-        for series in self.waits.keys() {
-            let series = series?;
-            if which(&series) {
-                let mut waits = Waits::default();
-                self.waits.get(&series, 0)?.iter().for_each(|cpu| waits.add(cpu));
-                all.insert(series, waits);
-            }
+        for (series, slot) in slots {
+            let mut waits = Waits::default();
+            self.waits.get(slot, 0)?.iter().for_each(|cpu| waits.add(cpu));
+            all.insert(*series, waits);
         }
         Ok(all)
     }
@@ -214,11 +254,19 @@ impl RunqProbe {
     /// to blame. (Of the latter one is missed if it ends just now; it has then lasted for as long as its culprit is gone.)
     ///
     /// # Errors
-    /// When a map cannot be read.
+    /// When a map cannot be read or written.
     pub fn forget(&mut self, gone: &[u64]) -> Result<WaitsBySeries, MapError> {
-        let waits = self.waits(|series| gone.contains(&series.victim) || gone.contains(&series.culprit))?;
-        for series in waits.keys() {
-            self.waits.remove(series)?;
+        for slot in mem::take(&mut self.resting) {
+            maps::fill(&mut self.waits, slot, runq_waits::default())?;
+            self.free_slots.push(slot, 0)?;
+        }
+        let slots = self.slots(|series| gone.contains(&series.victim) || gone.contains(&series.culprit))?;
+        let waits = self.waits(&slots)?;
+        for (series, slot) in slots {
+            self.slots.remove(&series)?;
+            // Without its series no task that was counted there takes it for its own.
+            maps::fill(&mut self.waits, slot, runq_waits::default())?;
+            self.resting.push(slot);
         }
         Ok(waits)
     }
@@ -239,9 +287,91 @@ impl RunqProbe {
             Ok((0..RUNQ_VERDICTS as usize).map(total).collect::<Vec<_>>())
         })?;
         Ok(Reading {
-            waits: self.waits(|_| true)?,
+            waits: self.waits(&self.slots(|_| true)?)?,
             hits,
             counters,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may end at once")]
+
+    use probe::maps::Array;
+
+    use super::*;
+    use crate::types::{runq_place, runq_task};
+
+    #[test]
+    fn there_is_a_place_for_each_task() {
+        for (tasks, expected) in [
+            (0, 2),
+            (1, 2),
+            (3, 4),
+            (16, 16),
+            (16_385, 32_768),
+            (u32::MAX, 1 << 31),
+        ] {
+            assert_eq!(places(tasks), expected, "{tasks}");
+        }
+    }
+
+    /// Tasks that have a place or an entry; or a place that is claimed and nobody's, or somebody's and not claimed once.
+    fn known_tasks(probe: &RunqProbe) -> Result<u64, runq_place> {
+        let places: Array<runq_place> = probe.object.map("places").unwrap();
+        let tasks: Hash<u64, runq_task> = probe.object.map("tasks").unwrap();
+        let places: Vec<runq_place> = places.iter().collect::<Result<_, _>>().unwrap();
+        let is_odd = |place: &&runq_place| place.claims != u64::from(place.owner != 0);
+        if let Some(odd) = places.iter().find(is_odd) {
+            return Err(*odd);
+        }
+        let owned = places.iter().filter(|place| place.owner != 0).count();
+        Ok((owned + tasks.keys().count()) as u64)
+    }
+
+    #[test]
+    fn places_have_one_owner_and_are_given_back() {
+        let config = Config {
+            max_tasks: 256,
+            max_series: 64,
+            event_min_ns: None,
+            ring_buffer_bytes: 4096,
+            control: None,
+        };
+        let mut probe = match RunqProbe::attach(Loader::Libbpf, config, None) {
+            Ok(probe) => probe,
+            Err(AttachError::Load(error)) if error.to_string().contains("os error 1)") => {
+                eprintln!("SKIPPED: {error}");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        // More at a time than there are places for, and on all CPUs, so that some reach for the same.
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let naps: Vec<_> = (0..16)
+                            .map(|_| thread::spawn(|| thread::sleep(Duration::from_micros(50))))
+                            .collect();
+                        naps.into_iter().for_each(|nap| nap.join().unwrap());
+                    }
+                });
+            }
+        });
+        // Counted while nothing of it changed.
+        let counted = (0..1000).find_map(|_| {
+            let before = probe.counters().unwrap();
+            let known = known_tasks(&probe);
+            let after = probe.counters().unwrap();
+            let is_quiet =
+                before.tasks_added == after.tasks_added && before.tasks_removed == after.tasks_removed;
+            is_quiet.then_some((known, after.tasks_added - after.tasks_removed))
+        });
+        let (known, expected) = counted.unwrap();
+        assert_eq!(known, Ok(expected));
+        let counters = probe.read().unwrap().counters;
+        assert!(counters.tasks_removed > 10_000, "{counters:?}");
     }
 }

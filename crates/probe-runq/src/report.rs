@@ -113,7 +113,7 @@ impl Reporter {
         }
         let counters = &reading.counters;
         let tasks = counters.tasks_added.saturating_sub(counters.tasks_removed);
-        add_map(families, PROBE, "tasks", tasks, u64::from(self.config.max_tasks));
+        add_map(families, PROBE, "tasks", tasks, self.config.room_for_tasks());
         let series = reading.waits.len() as u64;
         add_map(
             families,

@@ -21,6 +21,8 @@ pub type PerCpuHash<K, V> = aya::maps::PerCpuHashMap<MapData, K, V>;
 pub type PerCpuArray<V> = aya::maps::PerCpuArray<MapData, V>;
 /// An array.
 pub type Array<V> = aya::maps::Array<MapData, V>;
+/// A queue; what is added first is taken first.
+pub type Queue<V> = aya::maps::queue::Queue<MapData, V>;
 /// A map of prefixes; a lookup finds the longest that fits.
 pub type LpmTrie<K, V> = lpm_trie::LpmTrie<MapData, K, V>;
 /// A ring buffer.
@@ -92,6 +94,7 @@ pub(crate) fn descriptor(map: &Map) -> Option<BorrowedFd<'_>> {
         | Map::PerCpuHashMap(data)
         | Map::PerCpuLruHashMap(data)
         | Map::ProgramArray(data)
+        | Map::Queue(data)
         | Map::RingBuf(data) => data,
         _ => return None,
     };
