@@ -41,36 +41,25 @@ impl Names {
     }
 
     /// The lines of these families. The rest of a daemon's exposition is many times longer, and reading it each second
-    /// would cost more than the probes do. A line that is no sample stays, so that it is complained about.
+    /// would cost more than the probes do. A line that is no sample stays, so that it is complained about. A line that
+    /// is left out leaves an empty one, so that complaints count lines as the whole text does.
     fn relevant(&self, text: &str) -> String {
         let families: BTreeSet<&str> = self.0.iter().map(|name| family(name)).collect();
         let is_wanted = |name: &str| families.contains(name) || families.contains(family(name));
         let mut relevant = String::new();
-        let mut announced = None;
         for line in text.lines() {
-            let keep = match line
+            let announced = line
                 .strip_prefix("# TYPE ")
-                .and_then(|rest| rest.split(' ').next())
-            {
-                Some(name) => {
-                    // Kept for its first sample: of a family without any there is nothing to read.
-                    announced = is_wanted(name).then_some(line);
-                    false
-                }
+                .and_then(|rest| rest.split(' ').next());
+            let keep = match announced {
+                Some(name) => is_wanted(name),
                 None if line.starts_with("# HELP ") || line.starts_with("# UNIT ") => false,
                 None => sampled(line).is_none_or(is_wanted),
             };
             if keep {
-                for line in announced
-                    .take()
-                    .filter(|_| sampled(line).is_some())
-                    .into_iter()
-                    .chain([line])
-                {
-                    relevant.push_str(line);
-                    relevant.push('\n');
-                }
+                relevant.push_str(line);
             }
+            relevant.push('\n');
         }
         relevant
     }

@@ -7,7 +7,7 @@ mod common;
 use std::process::Command;
 
 use common::{OPENSLO, Probe, RELIABLY, history, parse};
-use slo::{Report, RuleOptions, evaluate, prometheus_rules, render};
+use slo::{Report, RuleOptions, Selector, evaluate, prometheus_rules, render};
 
 fn report() -> Report {
     let objectives = parse(RELIABLY);
@@ -103,6 +103,38 @@ fn promtool_accepts_the_rules() {
         let told = promtool(&["check", "rules", "rules.yaml"], &[("rules.yaml", &rules)]);
         assert!(told.contains("SUCCESS"), "{told}");
     }
+}
+
+#[test]
+fn promtool_reads_selectors_as_they_are_written_here() {
+    let letters: String = (0..0x3000)
+        .filter_map(char::from_u32)
+        .chain("\u{fffd}\u{fffe}\u{10ffff}😀".chars())
+        .collect();
+    let selectors = [
+        format!(
+            "hits_total{{a=\"{}\"}}",
+            letters
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n")
+        ),
+        r#"sum:hits_total{a!='"\'\x00\v',b=~`\{[{]a{x}\d`,c!~"\\\\|\\{|\u200b",}"#.to_owned(),
+    ];
+    let rules: Vec<_> = (1..)
+        .zip(selectors)
+        .map(|(number, query)| {
+            let written = Selector::parse(&query).unwrap().to_string();
+            serde_json::json!({ "record": format!("rule{number}"), "expr": written })
+        })
+        .collect();
+    // JSON is YAML, and nothing in it depends on how a line is broken.
+    let rules = serde_json::json!({ "groups": [{ "name": "a", "rules": rules }] });
+    let told = promtool(
+        &["check", "rules", "rules.yaml"],
+        &[("rules.yaml", &rules.to_string())],
+    );
+    assert!(told.contains("SUCCESS"), "{told}");
 }
 
 #[test]

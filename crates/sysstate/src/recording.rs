@@ -113,7 +113,7 @@ mod tests {
         insta::assert_snapshot!(read("").unwrap_err(), @"line 1: a recording begins with `# scrape SECONDS`");
         insta::assert_snapshot!(read("x_total 4\n").unwrap_err(), @"line 1: a recording begins with `# scrape SECONDS`");
         insta::assert_snapshot!(read("# scrape soon\nx 1\n").unwrap_err(), @"line 1: `soon` is no time in seconds");
-        insta::assert_snapshot!(read("# scrape 1\nx 1\n# scrape 2\nwords of no metric\n").unwrap_err(), @"the scrape that begins in line 3: `words of no metric` is no metric: expected labels or number");
+        insta::assert_snapshot!(read("# scrape 1\nx 1\n# scrape 2\nwords of no metric\n").unwrap_err(), @"the scrape that begins in line 3: line 1, `words of no metric`: `of` is no number");
         insta::assert_snapshot!(read("# scrape 1\nx 1\n# scrape 2\n").unwrap_err(), @"the scrape that begins in line 3: the text is empty");
     }
 }

@@ -1,6 +1,6 @@
 //! The PromQL of the rules.
 
-use crate::{Budgeting, Measure, Objective, Selector, duration, duration::Milliseconds};
+use crate::{Budgeting, Measure, Objective, Selector, duration, duration::Milliseconds, selector::quoted};
 
 /// The name under which an error ratio is recorded.
 pub(super) fn recorded(bound: &str, window_ms: Milliseconds) -> String {
@@ -9,7 +9,11 @@ pub(super) fn recorded(bound: &str, window_ms: Milliseconds) -> String {
 
 /// The labels of the objective's own series.
 pub(super) fn own(objective: &Objective) -> String {
-    format!("{{service={:?},slo={:?}}}", objective.service, objective.name)
+    format!(
+        "{{service={},slo={}}}",
+        quoted(&objective.service),
+        quoted(&objective.name)
+    )
 }
 
 /// A number as short as it can be, without the noise of a product's last digit.
