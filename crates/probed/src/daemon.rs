@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use probe::loader::Loader;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::access::Access;
 use crate::endpoints::{Shared, router};
 use crate::otlp::Receiver;
 use crate::privileges;
@@ -137,6 +139,27 @@ async fn attend(
     result
 }
 
+/// Where to serve, and whom.
+#[derive(Debug)]
+pub struct Serve {
+    /// Where.
+    pub address: SocketAddr,
+    /// Whom.
+    pub access: Access,
+}
+
+async fn serve(listener: TcpListener, routes: Router, access: &Access) -> anyhow::Result<()> {
+    let routes = access.guard(routes);
+    match access.tls() {
+        Some(tls) => {
+            let server = axum_server::from_tcp_rustls(listener.into_std()?, tls)?;
+            server.serve(routes.into_make_service()).await
+        }
+        None => axum::serve(listener, routes).await,
+    }
+    .context("serving failed")
+}
+
 /// Serves until SIGTERM or SIGINT. A recorder keeps the history of objectives meanwhile.
 ///
 /// # Errors
@@ -144,25 +167,32 @@ async fn attend(
 pub fn run(
     plan: Plan,
     loader: Loader,
-    listen: SocketAddr,
+    to: Serve,
     pushed: Option<Push>,
     recorder: Option<Recorder>,
     live: Option<Live>,
 ) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         // Before the privileges go: the port may be a low one.
-        let listener = TcpListener::bind(listen)
+        let listener = TcpListener::bind(to.address)
             .await
-            .with_context(|| format!("cannot listen on {listen}"))?;
+            .with_context(|| format!("cannot listen on {}", to.address))?;
         let service = start(plan, loader)?;
         lock(&service).watch_state(live);
-        tracing::info!("serving http://{}/metrics", listener.local_addr()?);
+        let scheme = if to.access.tls().is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        tracing::info!("serving {scheme}://{}/metrics", listener.local_addr()?);
+        if let Some(warning) = to.access.warning(to.address) {
+            tracing::warn!("{warning}");
+        }
         let mut routes = router(Arc::clone(&service));
         if let Some(recorder) = &recorder {
             routes = routes.merge(recorder.router(Arc::clone(&service)));
         }
-        let serve = axum::serve(listener, routes);
-        let served = async { serve.await.context("serving failed") };
+        let served = serve(listener, routes, &to.access);
         let pushing = push(Arc::clone(&service), pushed);
         attend(&service, async {
             let recorded = Recorder::follow(recorder.as_ref(), &service);

@@ -1,7 +1,9 @@
 //! `probed`, the probe daemon: reads a manifest, attaches its probes, serves what they count. Tests nothing and knows
 //! no lab.
 
+mod access;
 mod bpfd;
+mod client;
 mod daemon;
 mod endpoints;
 mod exports;
@@ -56,6 +58,8 @@ enum Command {
         /// Where to serve /metrics, /ready and /healthz.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
         listen: SocketAddr,
+        #[command(flatten)]
+        access: access::AccessArguments,
         #[command(flatten)]
         live: state::LiveArguments,
         /// Keep the history that these objectives need, for `probed slo report`; without FILE, those of `probed slo sync`.
@@ -178,13 +182,18 @@ fn execute(command: Command) -> anyhow::Result<()> {
             what,
             loader,
             listen,
+            access,
             push,
             slo,
             live,
         } => {
             let recorder = slo.map(slo::Recorder::of).transpose()?;
             let live = state::Live::new(&live)?;
-            daemon::run(what.read()?, loader, listen, push.read()?, recorder, live)
+            let serve = daemon::Serve {
+                address: listen,
+                access: access.read()?,
+            };
+            daemon::run(what.read()?, loader, serve, push.read()?, recorder, live)
         }
         Command::Once {
             what,

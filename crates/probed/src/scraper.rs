@@ -1,34 +1,26 @@
 //! Reads `/metrics` of a running daemon, for the commands that look at one. Knows nothing of what the metrics say.
 
-use std::time::Duration;
-
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use exposition::Series;
 use probe::clock::monotonic_ns;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::client::Client;
 
 /// A daemon, or anything else that serves metrics.
 pub struct Scraper {
     url: String,
-    agent: ureq::Agent,
+    client: Client,
 }
 
 impl Scraper {
     /// At `HOST:PORT`, or at a whole URL.
-    pub fn new(address: &str) -> Self {
+    pub fn new(client: Client, address: &str) -> Self {
         let url = if address.contains("://") {
             address.to_owned()
         } else {
-            format!("http://{address}/metrics")
+            client.url(address, "/metrics")
         };
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            // What is asked is this machine or its neighbour.
-            .proxy(None)
-            .build();
-        let agent = config.new_agent();
-        Self { url, agent }
+        Self { url, client }
     }
 
     /// When the answer came, in seconds of the monotonic clock, and its text.
@@ -36,14 +28,11 @@ impl Scraper {
     /// # Errors
     /// When nobody answers there, or not with metrics.
     pub fn text(&self) -> anyhow::Result<(f64, String)> {
-        let answer = self
-            .agent
-            .get(&self.url)
-            .header("Accept", "application/openmetrics-text; version=1.0.0")
-            .call()
-            .and_then(|mut response| response.body_mut().read_to_string());
-        let text =
-            answer.with_context(|| format!("cannot read {}; is `probed run` running there?", self.url))?;
+        let doing = || format!("cannot read {}; is `probed run` running there?", self.url);
+        let mut answer = self.client.get(&self.url).with_context(doing)?;
+        let text = answer.body_mut().read_to_string().with_context(doing)?;
+        let status = answer.status();
+        ensure!(status.is_success(), "{}: {status}: {}", self.url, text.trim());
         Ok((monotonic_ns() as f64 / 1e9, text))
     }
 

@@ -21,6 +21,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 use slo::{ClientErrors, RuleOptions};
 
+use crate::client::ClientArguments;
 use objectives::{Objectives, Store};
 use output::Format;
 pub use record::Recorder;
@@ -90,6 +91,8 @@ pub struct SourceArguments {
     /// A recording instead: OpenMetrics expositions one after another, each sample with its timestamp.
     #[arg(long, value_name = "FILE")]
     samples: Option<PathBuf>,
+    #[command(flatten)]
+    client: ClientArguments,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -145,7 +148,7 @@ pub fn execute(command: Command) -> anyhow::Result<()> {
             output,
         } => {
             let objectives = objectives.read()?;
-            let mut source = Source::new(source, &objectives);
+            let mut source = Source::new(source, &objectives)?;
             match (watch, &output) {
                 (true, None) if std::io::stdout().is_terminal() => watch::on_screen(&objectives, &mut source),
                 (true, _) => watch::in_lines(&objectives, &mut source, format, output.as_deref()),

@@ -119,7 +119,7 @@ fn probed(command: &mut Command) -> Option<(Running, String)> {
         }
     });
     while let Ok(line) = receive.recv() {
-        if let Some((_, rest)) = line.split_once("http://") {
+        if let Some((_, rest)) = line.split_once("http://").or_else(|| line.split_once("https://")) {
             return Some((running, rest.split('/').next().unwrap().to_owned()));
         }
         if line.contains("Operation not permitted") {
@@ -216,10 +216,55 @@ fn lint(text: &str) {
     assert!(output.status.success(), "{said}");
 }
 
+fn has_prometheus() -> bool {
+    let is_there = Command::new("prometheus").arg("--version").output().is_ok();
+    if !is_there {
+        eprintln!("SKIPPED: prometheus is not installed; ci/bootstrap installs it");
+    }
+    is_there
+}
+
+/// A real one.
+struct Prometheus {
+    address: String,
+    _running: Running,
+}
+
+impl Prometheus {
+    /// Scrapes each second what a job says.
+    fn start(folder: &Path, job: &str) -> Self {
+        // It cannot be told to choose a free port; one that was just given back is not given again at once.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config =
+            format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: probed\n  {job}\n");
+        let config = write(folder, "prometheus.yml", &config);
+        let child = Command::new("prometheus")
+            .arg(format!("--config.file={config}"))
+            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stderr(Stdio::null())
+            .spawn();
+        Self {
+            address: address.to_string(),
+            _running: Running(child.unwrap()),
+        }
+    }
+
+    fn ask(&self, query: &str) -> Option<f64> {
+        let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        // It answers 503 until it has started.
+        let answer = try_get(&self.address, &format!("/api/v1/query?query={query}"))?;
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        answer["data"]["result"].get(0)?["value"][1]
+            .as_str()?
+            .parse()
+            .ok()
+    }
+}
+
 #[test]
 fn a_real_prometheus_answers_with_the_same_numbers() {
-    if Command::new("prometheus").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: prometheus is not installed; ci/bootstrap installs it");
+    if !has_prometheus() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -234,34 +279,11 @@ fn a_real_prometheus_answers_with_the_same_numbers() {
     let text = get(&address, "/metrics");
     lint(&text);
 
-    // It cannot be told to choose a free port; one that was just given back is not given again at once.
-    let own = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let own = own.to_string();
-    let config = format!(
-        "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: probed\n  static_configs: [{{targets: \
-         ['{address}']}}]\n"
+    let prometheus = Prometheus::start(
+        folder.path(),
+        &format!("static_configs: [{{targets: ['{address}']}}]"),
     );
-    let config = write(folder.path(), "prometheus.yml", &config);
-    let prometheus = Command::new("prometheus")
-        .arg(format!("--config.file={config}"))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            folder.path().join("data").display()
-        ))
-        .arg(format!("--web.listen-address={own}"))
-        .stderr(Stdio::null())
-        .spawn();
-    let _prometheus = Running(prometheus.unwrap());
-    let ask = |query: &str| -> Option<f64> {
-        let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        // It answers 503 until it has started.
-        let answer = try_get(&own, &format!("/api/v1/query?query={query}"))?;
-        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
-        answer["data"]["result"].get(0)?["value"][1]
-            .as_str()?
-            .parse()
-            .ok()
-    };
+    let ask = |query: &str| prometheus.ask(query);
     let total = until("Prometheus has scraped", || ask("sum(function_calls_total)"));
     assert_eq!(total, calls as f64);
     let shown = still(&series(&text));
@@ -272,6 +294,66 @@ fn a_real_prometheus_answers_with_the_same_numbers() {
     assert!(ask("target_info").is_some() && ask("probelab_scrape_duration_seconds").is_some());
     // Since when it counts is told to a server that asks in OpenMetrics, which this one does.
     assert!(ask("max(function_calls_created)").is_some_and(|created| created > 1.6e9));
+}
+
+#[test]
+fn over_tls_only_those_with_the_token_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = write(folder.path(), "certificate.pem", &own.cert.pem());
+    let key = write(folder.path(), "key.pem", &own.signing_key.serialize_pem());
+    let token = write(folder.path(), "token", "s3cret\n");
+    let manifest = manifest(folder.path(), &build(folder.path()));
+    let guarded = [
+        "--tls-certificate",
+        &certificate,
+        "--tls-key",
+        &key,
+        "--token-file",
+        &token,
+    ];
+    let Some((_probed, address)) = probed(run(&["--manifest", &manifest]).args(guarded)) else {
+        return;
+    };
+
+    assert_eq!(try_get(&address, "/metrics"), None, "not without TLS");
+    let record = |options: &[&str]| {
+        let recording = folder.path().join("recording");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_probed"));
+        command.args([
+            "state", "record", "--from", &address, "--every", "1", "--for", "0.1",
+        ]);
+        let output = command.args(options).arg(&recording).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            Ok(fs::read_to_string(&recording).unwrap())
+        } else {
+            Err(said)
+        }
+    };
+    let trusting = ["--ca-certificate", &certificate];
+    let refused = record(&trusting).unwrap_err();
+    assert!(refused.contains("401"), "{refused}");
+    let text = record(&[trusting, ["--token-file", &token]].concat()).unwrap();
+    assert!(text.contains("probelab_attached"), "{text}");
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let other = write(folder.path(), "other.pem", &other.cert.pem());
+    let refused = record(&["--ca-certificate", &other, "--token-file", &token]).unwrap_err();
+    assert!(refused.contains("certificate"), "{refused}");
+
+    if has_prometheus() {
+        let prometheus = Prometheus::start(
+            folder.path(),
+            &format!(
+                "scheme: https\n  tls_config: {{ca_file: {certificate}}}\n  authorization: {{credentials_file: \
+                 {token}}}\n  static_configs: [{{targets: ['{address}']}}]"
+            ),
+        );
+        let attached = until("Prometheus has scraped", || {
+            prometheus.ask("min(probelab_attached)")
+        });
+        assert_eq!(attached, 1.0);
+    }
 }
 
 /// One push of a connection; nothing when it has ended.

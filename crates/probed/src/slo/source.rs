@@ -10,10 +10,9 @@ use slo::{History, Scrape};
 use super::SourceArguments;
 use super::objectives::Objectives;
 use super::record::Clock;
+use crate::client::Client;
 use crate::manifest::ManifestError;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// A history is text of this size at most.
 const ANSWER_BYTES: u64 = 256 << 20;
 /// A window that a report does not wait for.
@@ -30,27 +29,26 @@ pub enum Source {
 /// A daemon, and what was read of it here.
 pub struct Daemon {
     address: String,
-    agent: ureq::Agent,
+    client: Client,
     clock: Clock,
     sampled: History,
 }
 
 impl Source {
     /// The one that was asked for.
-    pub fn new(arguments: SourceArguments, objectives: &Objectives) -> Self {
+    ///
+    /// # Errors
+    /// When what the daemon wants of those that ask it cannot be read.
+    pub fn new(arguments: SourceArguments, objectives: &Objectives) -> Result<Self, ManifestError> {
         if let Some(path) = arguments.samples {
-            return Self::Recording(path);
+            return Ok(Self::Recording(path));
         }
-        let configuration = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            .http_status_as_error(false)
-            .build();
-        Self::Daemon(Daemon {
+        Ok(Self::Daemon(Daemon {
             address: arguments.address,
-            agent: configuration.into(),
+            client: arguments.client.client()?,
             clock: Clock::now(),
             sampled: objectives.history(),
-        })
+        }))
     }
 
     /// The readings there are now.
@@ -70,7 +68,7 @@ impl Source {
                     daemon.sample(objectives)?;
                     Ok(daemon.sampled.clone())
                 }
-                (status, text) => bail!("http://{}/slo/samples: {status}: {}", daemon.address, text.trim()),
+                (status, text) => bail!("{}: {status}: {}", daemon.url("/slo/samples"), text.trim()),
             },
         }
     }
@@ -113,15 +111,14 @@ fn read(text: &str, objectives: &Objectives) -> anyhow::Result<History> {
 }
 
 impl Daemon {
+    fn url(&self, path: &str) -> String {
+        self.client.url(&self.address, path)
+    }
+
     fn get(&self, path: &str) -> anyhow::Result<(u16, String)> {
-        let url = format!("http://{}{path}", self.address);
+        let url = self.url(path);
         let doing = || format!("no answer from {url}; is `probed run` there? --address says where it serves");
-        let mut answer = self
-            .agent
-            .get(&url)
-            .header("Accept", "application/openmetrics-text")
-            .call()
-            .with_context(doing)?;
+        let mut answer = self.client.get(&url).with_context(doing)?;
         let body = answer.body_mut().with_config().limit(ANSWER_BYTES);
         let text = body.read_to_string().with_context(doing)?;
         Ok((answer.status().as_u16(), text))
@@ -131,11 +128,11 @@ impl Daemon {
         match self.get("/metrics")? {
             (200, text) => {
                 let scrape = Scrape::read(&text, self.clock.unix_ms(), &objectives.names)
-                    .with_context(|| format!("http://{}/metrics", self.address))?;
+                    .with_context(|| self.url("/metrics"))?;
                 self.sampled.push(scrape);
                 Ok(())
             }
-            (status, text) => bail!("http://{}/metrics: {status}: {}", self.address, text.trim()),
+            (status, text) => bail!("{}: {status}: {}", self.url("/metrics"), text.trim()),
         }
     }
 

@@ -11,6 +11,7 @@ use sysstate::{Label, Learned, Options, Reading, Schedule, Scrape, Window, Worth
 
 use super::live::{Live, LiveArguments, model, read, seconds, wrong};
 use super::text;
+use crate::client::ClientArguments;
 use crate::manifest::ManifestError;
 use crate::scraper::Scraper;
 
@@ -28,6 +29,8 @@ pub enum StateCommand {
         /// How long; until it is stopped when absent.
         #[arg(long = "for", value_name = "SECONDS")]
         seconds: Option<f64>,
+        #[command(flatten)]
+        client: ClientArguments,
         /// Where to; a file that exists is replaced.
         #[arg(value_name = "RECORDING")]
         recording: PathBuf,
@@ -58,6 +61,8 @@ pub enum StateCommand {
             conflicts_with = "recording"
         )]
         from: String,
+        #[command(flatten)]
+        client: ClientArguments,
         /// Read a recording instead.
         #[arg(long, value_name = "RECORDING")]
         recording: Option<PathBuf>,
@@ -104,10 +109,11 @@ pub fn execute(command: StateCommand) -> anyhow::Result<()> {
     match command {
         StateCommand::Record {
             from,
+            client,
             every,
             seconds: duration,
             recording,
-        } => record(&from, every, duration, &recording),
+        } => record(Scraper::new(client.client()?, &from), every, duration, &recording),
         StateCommand::Learn {
             recording,
             labels,
@@ -124,10 +130,14 @@ pub fn execute(command: StateCommand) -> anyhow::Result<()> {
         StateCommand::Watch {
             live,
             from,
+            client,
             recording,
             seconds,
             json,
-        } => watch(&live, &from, recording.as_deref(), seconds, json),
+        } => {
+            let scraper = Scraper::new(client.client()?, &from);
+            watch(&live, &scraper, recording.as_deref(), seconds, json)
+        }
         StateCommand::Explain { model: path } => {
             print!("{}", text::table(&model(&path)?));
             Ok(())
@@ -156,10 +166,9 @@ fn repeat(
     }
 }
 
-fn record(from: &str, every: f64, duration: Option<f64>, path: &Path) -> anyhow::Result<()> {
+fn record(scraper: Scraper, every: f64, duration: Option<f64>, path: &Path) -> anyhow::Result<()> {
     let every = seconds("--every", every)?;
     let duration = duration.map(|value| seconds("--for", value)).transpose()?;
-    let scraper = Scraper::new(from);
     let mut file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     let is_terminal = std::io::stderr().is_terminal();
     let mut count = 0;
@@ -252,7 +261,7 @@ fn summary(learned: &Learned) -> String {
 
 fn watch(
     arguments: &LiveArguments,
-    from: &str,
+    scraper: &Scraper,
     recording: Option<&Path>,
     duration: Option<f64>,
     is_json: bool,
@@ -272,7 +281,6 @@ fn watch(
         return Ok(());
     }
     let duration = duration.map(|value| seconds("--for", value)).transpose()?;
-    let scraper = Scraper::new(from);
     repeat(live.every(), duration, || {
         let (at_seconds, series) = scraper.series()?;
         show(&mut live, Reading::new(at_seconds, &series), is_json)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use self::waits::{Counted, Waits};
+use crate::client::ClientArguments;
 use crate::manifest::ManifestError;
 use crate::scraper::Scraper;
 
@@ -29,6 +30,8 @@ pub struct TopArguments {
     /// Print one JSON object and end.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    client: ClientArguments,
 }
 
 /// Shows waits until `q`, or prints them once.
@@ -45,7 +48,7 @@ pub fn run(arguments: &TopArguments) -> anyhow::Result<()> {
                 arguments.every
             ))
         })?;
-    let scraper = Scraper::new(&arguments.from);
+    let scraper = Scraper::new(arguments.client.client()?, &arguments.from);
     let mut before = count(&scraper)?;
     let next = move || {
         let now = count(&scraper)?;
