@@ -11,7 +11,8 @@ default:
 
 # What is in the guest must not depend on where it was built: its bytes are inputs of every digest.
 cargo_home := env("CARGO_HOME", home_directory() / ".cargo")
-no_paths := "--remap-path-prefix=" + justfile_directory() + "=/probelab --remap-path-prefix=" + cargo_home + "=/cargo"
+# Without optimization across the units of a crate, which names symbols by a hash that is another one in another folder.
+no_paths := "-C lto=off --remap-path-prefix=" + justfile_directory() + "=/probelab --remap-path-prefix=" + cargo_home + "=/cargo"
 
 # Build everything: the static programs of the guest, then the lab.
 build:
@@ -38,6 +39,8 @@ test-vm-both: build
 bench: build
     target/release/probelab --allow-drift bench vm
     target/release/probelab --allow-drift bench hooks
+    target/release/probelab --allow-drift bench daemon
+    cargo bench --locked -p probe
 
 # Every scenario on every pinned build; what is recorded already is not run again.
 matrix-wide: build

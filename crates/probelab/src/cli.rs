@@ -266,6 +266,21 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// What the daemon takes: 60,000 requests on each kernel, and 10,000 a second for a minute on this machine's
+    Daemon {
+        /// Kernels
+        #[arg(long, short, default_value = "all")]
+        kernel: Vec<String>,
+        /// Loader of the probes: libbpf or aya
+        #[arg(long, default_value_t)]
+        loader: Loader,
+        /// Without the minute on this machine's own kernel, which needs root
+        #[arg(long)]
+        no_host: bool,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `probelab kernels`.

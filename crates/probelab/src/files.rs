@@ -86,15 +86,23 @@ impl Project {
         Ok(names)
     }
 
+    /// Every scenario, those that are run only by their names included.
+    pub fn every(&self) -> Result<Vec<Loaded>> {
+        let names = self.scenario_names()?;
+        names
+            .iter()
+            .map(|name| load_folder(&self.path("scenarios").join(name)))
+            .collect()
+    }
+
     /// The scenarios that are meant: names, folders, or `all`.
     pub fn load(&self, wanted: &[String]) -> Result<Vec<Loaded>> {
         let known = self.scenario_names()?;
         let mut loaded: Vec<Loaded> = Vec::new();
         for name in wanted {
             if name == "all" {
-                for name in &known {
-                    loaded.push(load_folder(&self.path("scenarios").join(name))?);
-                }
+                let is_meant = |loaded: &Loaded| loaded.scenario.only_by_name().is_none();
+                loaded.extend(self.every()?.into_iter().filter(is_meant));
             } else if known.contains(name) {
                 loaded.push(load_folder(&self.path("scenarios").join(name))?);
             } else if Path::new(name).join("scenario.toml").is_file() {
@@ -202,5 +210,19 @@ mod tests {
         assert!(!is_static(moved.path()));
         std::fs::write(moved.path(), "#!/bin/sh\n").unwrap();
         assert!(!is_static(moved.path()));
+    }
+
+    #[test]
+    fn all_are_every_one_that_needs_no_name() {
+        let project = Project {
+            root: Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
+        };
+        let names = |loaded: &[Loaded]| -> Vec<String> { loaded.iter().map(|one| one.name.clone()).collect() };
+        let (every, all) = (project.every().unwrap(), project.load(&["all".into()]).unwrap());
+        let (some, rest): (Vec<Loaded>, Vec<Loaded>) =
+            every.into_iter().partition(|loaded| loaded.scenario.only_by_name().is_some());
+        assert_eq!(names(&all), names(&rest));
+        assert_eq!(names(&some), ["http-endurance", "http-rate"]);
+        assert_eq!(names(&project.load(&names(&some)).unwrap()), names(&some));
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 /// The runs of a folder of records, kernel by kernel from the oldest, judged by the scenarios of this project. What
 /// cannot be read, and what is of no scenario here, is told and left out.
 pub async fn all(context: &Context, folder: &Path) -> Result<Vec<Done>> {
-    let known = context.project.load(&["all".into()])?;
+    let known = context.project.every()?;
     let mut done = Vec::new();
     let entries = std::fs::read_dir(folder)
         .into_diagnostic()

@@ -39,6 +39,11 @@ impl Scenario {
         &self.file.about
     }
 
+    /// Why `all` does not mean it, if it does not: it must be asked for by its name.
+    pub fn only_by_name(&self) -> Option<&str> {
+        self.file.only_by_name.as_deref()
+    }
+
     /// Wall-clock time after which the run is given up, in seconds.
     pub fn deadline_wall_seconds(&self) -> u64 {
         *self.file.deadline_wall_seconds.get_ref()
@@ -143,6 +148,8 @@ impl std::fmt::Display for EndKind {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScenarioFile {
     pub(crate) about: String,
+    /// Why it is run only when it is named.
+    pub(crate) only_by_name: Option<String>,
     pub(crate) deadline_guest_seconds: Spanned<u64>,
     pub(crate) deadline_wall_seconds: Spanned<u64>,
     pub(crate) cpus: Spanned<u32>,

@@ -14,17 +14,20 @@ struct Row {
     name: String,
     about: String,
     must_fail: Vec<String>,
+    /// Why `all` does not mean it.
+    only_by_name: Option<String>,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, json: bool) -> Result<Exit> {
     let rows: Vec<Row> = context
         .project
-        .load(&["all".into()])?
+        .every()?
         .into_iter()
         .map(|loaded| Row {
             about: loaded.scenario.about().to_owned(),
             must_fail: loaded.scenario.must_fail().map(str::to_owned).collect(),
+            only_by_name: loaded.scenario.only_by_name().map(str::to_owned),
             name: loaded.name,
         })
         .collect();
@@ -34,10 +37,10 @@ pub fn run(context: &Context, json: bool) -> Result<Exit> {
     }
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
     for row in rows {
-        let mark = if row.must_fail.is_empty() {
-            ""
-        } else {
-            " (must fail)"
+        let mark = match (&row.only_by_name, row.must_fail.is_empty()) {
+            (Some(why), _) => format!(" (only by name: {why})"),
+            (None, true) => String::new(),
+            (None, false) => " (must fail)".to_owned(),
         };
         out!("{:width$}  {}{mark}", row.name, row.about);
     }

@@ -1,5 +1,6 @@
 //! What the lab and the probes cost.
 
+mod daemon;
 mod hooks;
 mod vm;
 
@@ -16,6 +17,12 @@ pub async fn run(context: &Context, command: &Bench) -> Result<Exit> {
             restores,
             json,
         } => vm::run(context, kernel, *boots, *restores, *json).await,
+        Bench::Daemon {
+            kernel,
+            loader,
+            no_host,
+            json,
+        } => daemon::run(context, kernel, *loader, !*no_host, *json).await,
         Bench::Hooks { kernel, loader, json } => hooks::run(context, kernel, *loader, *json).await,
     }
 }

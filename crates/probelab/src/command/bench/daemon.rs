@@ -1,0 +1,170 @@
+//! `probelab bench daemon`: what `probed` takes under load. 60,000 requests on each kernel of the virtual lane, and
+//! 10,000 requests a second for a minute on this machine's own.
+//!
+//! The scenarios count and measure; what they must keep to is in their expectations, so that this prints what was
+//! measured and what the judge said of it.
+
+use miette::{Result, miette};
+use scenario::{Series, Verdict};
+use serde::Serialize;
+use vm::{kernels::Kernel, run::Lab};
+use wire::{GuestEnd, Lane, Loader, Record};
+
+use crate::{
+    build::Builder,
+    cells::{Input, fetch_all, host_kernel, request},
+    exit::Exit,
+    open::{Context, PROBED_VARIABLE},
+    oracle_tools::judge_record,
+    out::{self, out},
+    show::{DONE, bytes},
+};
+
+/// 60,000 requests, in instructions.
+const ENDURANCE: &str = "http-endurance";
+/// 10,000 requests a second, in real time.
+const RATE: &str = "http-rate";
+
+#[derive(Debug, Serialize)]
+struct Row {
+    lane: Lane,
+    kernel: String,
+    requests: u64,
+    /// Requests that the probe and the server do not count alike.
+    unaccounted_requests: u64,
+    requests_per_second: Option<f64>,
+    resident_bytes: u64,
+    resident_growth_bytes: u64,
+    processor_share: f64,
+    /// Median time from the start of a daemon with every probe to its first metrics.
+    start_seconds: Option<f64>,
+    /// What did not hold; empty when everything did.
+    complaint: String,
+}
+
+/// Runs the command.
+pub async fn run(
+    context: &Context,
+    patterns: &[String],
+    loader: Loader,
+    on_host: bool,
+    json: bool,
+) -> Result<Exit> {
+    let mut rows = Vec::new();
+    let lab = context.lab(Lane::Virtual).await?;
+    for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
+        rows.push(measure(context, &lab, &kernel, Lane::Virtual, loader, ENDURANCE).await?);
+        context.progress.step(&kernel.label(), DONE);
+    }
+    if on_host {
+        let lab = context.lab(Lane::Host).await?;
+        rows.push(measure(context, &lab, &host_kernel(), Lane::Host, loader, RATE).await?);
+    }
+    if json {
+        out::json(&rows)?;
+    } else {
+        print(&rows)?;
+    }
+    Ok(if rows.iter().all(|row| row.complaint.is_empty()) {
+        Exit::Passed
+    } else {
+        Exit::Failed
+    })
+}
+
+async fn measure(
+    context: &Context,
+    lab: &Lab,
+    kernel: &Kernel,
+    lane: Lane,
+    loader: Loader,
+    scenario: &str,
+) -> Result<Row> {
+    let loaded = context.project.load(&[scenario.into()])?;
+    let loaded = loaded
+        .first()
+        .ok_or_else(|| miette!("no scenario `{scenario}`"))?;
+    let files = Builder::default().files(context, loaded).await?;
+    let probed = context.project.program("probed", PROBED_VARIABLE)?;
+    let input = Input {
+        seed: 1,
+        lane,
+        loader,
+        probed: Some(&probed),
+    };
+    let record = lab.run(kernel, &request(loaded, &files, &input)?).await?;
+    if record.end != GuestEnd::Completed {
+        return Err(miette!("{scenario} on {}: {}", kernel.label(), record.end));
+    }
+    let complaint = match judge_record(loaded, &record).await?.verdict {
+        Verdict::Failed { reason } | Verdict::Infra { reason } => reason,
+        _ => String::new(),
+    };
+    row(&record, complaint)
+}
+
+fn row(record: &Record, complaint: String) -> Result<Row> {
+    let (client, server) = (read(record, "load.requests")?, read(record, "load.logs")?);
+    let probe = read(record, "metrics")?;
+    let one = |name: &str| {
+        let mut found = client.iter().filter(|series| series.name == name);
+        found.next().map(|series| series.value)
+    };
+    let needed = |name: &str| one(name).ok_or_else(|| miette!("the run brought no {name} home"));
+    let counted = sum(&probe, "http_server_request_duration_seconds_count");
+    let answered = sum(&server, "servers_exchanges_total");
+    Ok(Row {
+        lane: record.lane,
+        kernel: match record.lane {
+            Lane::Host => record.kernel_release.clone(),
+            _ => record.kernel.label(),
+        },
+        requests: counted as u64,
+        unaccounted_requests: (counted - answered).abs() as u64,
+        requests_per_second: one("requests_per_second"),
+        resident_bytes: needed("daemon_resident_bytes")? as u64,
+        resident_growth_bytes: needed("daemon_resident_growth_bytes")? as u64,
+        processor_share: needed("daemon_processor_share")?,
+        start_seconds: one("daemon_start_seconds"),
+        complaint,
+    })
+}
+
+fn read(record: &Record, output: &str) -> Result<Vec<Series>> {
+    let text = record
+        .outputs
+        .get(output)
+        .ok_or_else(|| miette!("the run brought no {output} home"))?
+        .text();
+    scenario::read_openmetrics(&text).map_err(|error| miette!("{error}"))
+}
+
+fn sum(series: &[Series], name: &str) -> f64 {
+    let named = series.iter().filter(|series| series.name == name);
+    named.map(|series| series.value).sum()
+}
+
+fn print(rows: &[Row]) -> Result<()> {
+    out!("lane     kernel       requests  unaccounted  per s  resident   growth     processor  start s");
+    for row in rows {
+        out!(
+            "{:7}  {:11}  {:8}  {:11}  {:>5}  {:>9}  {:>9}  {:>8.3} %  {:>7}",
+            row.lane.to_string(),
+            row.kernel,
+            row.requests,
+            row.unaccounted_requests,
+            row.requests_per_second
+                .map_or("-".into(), |rate| format!("{rate:.0}")),
+            bytes(row.resident_bytes),
+            bytes(row.resident_growth_bytes),
+            row.processor_share * 100.0,
+            row.start_seconds
+                .map_or("-".into(), |seconds| format!("{seconds:.3}")),
+        );
+        if !row.complaint.is_empty() {
+            out!("         {}", row.complaint);
+        }
+    }
+    out!("promised: all accounted for, growth ≤ 1 MiB after the warm-up, processor ≤ 1 %, start ≤ 0.5 s");
+    Ok(())
+}
