@@ -38,6 +38,17 @@
       };
     } (removeAttrs options ["name" "about"]));
 
+  # Completions and man pages, which a program writes itself: not where it cannot run.
+  pages = platform: name:
+    lib.optionalString (platform.stdenv.buildPlatform.canExecute platform.stdenv.hostPlatform) ''
+      installShellCompletion --cmd ${name} \
+        --bash <($out/bin/${name} completions bash) \
+        --fish <($out/bin/${name} completions fish) \
+        --zsh <($out/bin/${name} completions zsh)
+      $out/bin/${name} man man-pages
+      installManPage man-pages/*
+    '';
+
   # A guest has no libraries of its own, and a node need not have ours.
   static = platform: options:
     (program platform (options // {RUSTFLAGS = "-C target-feature=+crt-static";})).overrideAttrs (old: {
@@ -49,10 +60,12 @@
       name = "probed";
       about = "Service-level indicators out of the kernel, with no change to the application";
       outputs = ["out" "bpf"];
+      nativeBuildInputs = (import ./rust.nix platform).nativeBuildInputs ++ [platform.installShellFiles];
       # The objects as they are in the program; the known mistakes (NAME.MUTANT.bpf.o) stay behind.
       postInstall = ''
         find target -path '*/out/*.bpf.o' ! -name '*.*.bpf.o' \
           -exec install -D -m 444 -t "$bpf/share/probelab/bpf" {} +
+        ${pages platform "probed"}
       '';
     };
 
@@ -74,12 +87,7 @@
     postInstall = ''
       mkdir -p $out/share/probelab
       cp -r bpf scenarios vm $out/share/probelab/
-      ${lib.optionalString (pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform) ''
-        installShellCompletion --cmd probelab \
-          --bash <($out/bin/probelab completions bash) \
-          --fish <($out/bin/probelab completions fish) \
-          --zsh <($out/bin/probelab completions zsh)
-      ''}
+      ${pages pkgs "probelab"}
       wrapProgram $out/bin/probelab \
         --set-default PROBELAB_GUEST ${lib.getExe guest} \
         --set-default PROBELAB_CHECKER ${lib.getExe checker} \

@@ -20,11 +20,13 @@ mod state;
 mod targets;
 mod top;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use probe::loader::Loader;
 
@@ -104,6 +106,11 @@ enum Command {
     Slo(slo::Command),
     /// Print the JSON schema of manifests and inventories, for editors.
     Schema,
+    /// Write man pages of all commands into a folder.
+    Man {
+        /// The folder; it is made when it is not there.
+        folder: PathBuf,
+    },
     /// Print a completion script.
     Completions {
         /// For which shell.
@@ -223,9 +230,20 @@ fn execute(command: Command) -> anyhow::Result<()> {
             print!("{}", schema::text());
             Ok(())
         }
+        Command::Man { folder } => {
+            let write = || {
+                std::fs::create_dir_all(&folder)?;
+                clap_mangen::generate_to(Arguments::command(), &folder)
+            };
+            write().with_context(|| format!("writing man pages into {}", folder.display()))
+        }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "probed", &mut std::io::stdout());
-            Ok(())
+            // Through memory, because clap_complete panics when nobody reads what it writes.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "probed", &mut script);
+            std::io::stdout()
+                .write_all(&script)
+                .context("printing the completion script")
         }
     }
 }

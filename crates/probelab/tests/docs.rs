@@ -119,24 +119,34 @@ fn every_command_that_a_document_shows_is_understood() {
 }
 
 #[test]
-fn every_script_that_a_document_shows_has_the_options_it_shows() {
-    let mut count = 0;
+fn every_script_and_recipe_that_a_document_shows_is_there_with_its_options() {
+    let recipes = fs::read_to_string(root().join("justfile")).unwrap();
+    let (mut scripts, mut called) = (0, 0);
     for (name, text) in documents() {
-        for line in shown(&text, "ci/check-") {
+        for line in shown(&text, "ci/") {
             let mut words = line.split_whitespace();
-            let script = root().join(format!("ci/check-{}", words.next().unwrap()));
+            let script = root().join("ci").join(words.next().unwrap());
             let said = said(std::process::Command::new(&script).arg("--help"));
             assert_eq!(said.code, 0, "{name}: {}: {said:?}", script.display());
             for option in words.filter(|word| word.starts_with("--")) {
                 assert!(
                     said.out.contains(option),
-                    "{name}: `ci/check-{line}`: no option {option}"
+                    "{name}: `ci/{line}`: no option {option}"
                 );
             }
-            count += 1;
+            scripts += 1;
+        }
+        for line in [shown(&text, "just "), shown(&text, "ci/bootstrap just ")].concat() {
+            let recipe = line.split_whitespace().next().unwrap();
+            let is_there = recipes
+                .lines()
+                .any(|known| known.split([':', ' ']).next() == Some(recipe));
+            assert!(is_there, "{name}: `just {line}`: no recipe {recipe}");
+            called += 1;
         }
     }
-    assert!(count >= 2, "{count}");
+    assert!(scripts >= 6, "{scripts}");
+    assert!(called >= 6, "{called}");
 }
 
 #[test]
