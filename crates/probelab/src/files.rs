@@ -217,10 +217,12 @@ mod tests {
         let project = Project {
             root: Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
         };
-        let names = |loaded: &[Loaded]| -> Vec<String> { loaded.iter().map(|one| one.name.clone()).collect() };
+        let names =
+            |loaded: &[Loaded]| -> Vec<String> { loaded.iter().map(|one| one.name.clone()).collect() };
         let (every, all) = (project.every().unwrap(), project.load(&["all".into()]).unwrap());
-        let (some, rest): (Vec<Loaded>, Vec<Loaded>) =
-            every.into_iter().partition(|loaded| loaded.scenario.only_by_name().is_some());
+        let (some, rest): (Vec<Loaded>, Vec<Loaded>) = every
+            .into_iter()
+            .partition(|loaded| loaded.scenario.only_by_name().is_some());
         assert_eq!(names(&all), names(&rest));
         assert_eq!(names(&some), ["http-endurance", "http-rate"]);
         assert_eq!(names(&project.load(&names(&some)).unwrap()), names(&some));
