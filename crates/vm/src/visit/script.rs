@@ -3,7 +3,7 @@
 //! Shells read ahead. So nothing is sent before the script has asked for it: the script is one function, called at once
 //! and left by `exit`, and the program follows only when the script says so.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{BufRead, Read, Write};
 
 use super::{
     Trouble,
@@ -40,16 +40,15 @@ pub fn enter(mut started: Started, program: &[u8]) -> Result<Line> {
 
 /// The trouble when the far side told one; nothing when it is gone and only `ssh` can say why.
 fn converse(started: &mut Started, program: &[u8]) -> Result<(), Option<Trouble>> {
-    let gone = |_: io::Error| None;
-    started
-        .input
-        .write_all(script(program.len()).as_bytes())
-        .map_err(gone)?;
-    started.input.flush().map_err(gone)?;
+    send(started, script(program.len()).as_bytes());
     expect("send", &mut started.output)?;
-    started.input.write_all(program).map_err(gone)?;
-    started.input.flush().map_err(gone)?;
+    send(started, program);
     expect("start", &mut started.output).map_err(|trouble| trouble.or(Some(Trouble::Lost)))
+}
+
+/// What the far side said before it hung up matters more than that it did, so that only reading tells.
+fn send(started: &mut Started, bytes: &[u8]) {
+    let _ = started.input.write_all(bytes);
 }
 
 /// Reads on to a line of the script.
