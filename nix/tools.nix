@@ -2,8 +2,8 @@
 # guest's root filesystem comes from nixpkgs, too.
 pkgs: {
   run = with pkgs; [
-    cpio
     dpkg
+    openssh
     qemu
     wireshark-cli
   ];
@@ -13,6 +13,7 @@ pkgs: {
     cargo-deny
     cargo-nextest
     clippy
+    cpio
     deadnix
     gfortran
     git

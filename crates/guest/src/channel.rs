@@ -1,4 +1,4 @@
-//! How words reach the guest and leave it: shared memory in a VM, two files in the host lane.
+//! How words reach the guest and leave it: shared memory in a VM, two files on a kernel that already runs.
 //!
 //! The shared memory is BAR 2 of QEMU's ivshmem-plain device (PCI 1af4:1110), mapped through sysfs; no driver
 //! is needed on any kernel. It is synchronous, so it does not disturb the run.
@@ -7,7 +7,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     num::NonZeroUsize,
-    path::{Path, PathBuf},
+    path::PathBuf,
     ptr::NonNull,
 };
 
@@ -95,14 +95,6 @@ impl Channel {
         }
         .context("mapping the ivshmem BAR")?;
         Ok(Self::Memory(Window { start: start.cast() }))
-    }
-
-    /// Opens the two files of the host lane.
-    pub fn files(inbox: &Path, outbox: &Path) -> Result<Self> {
-        Ok(Self::Files {
-            inbox: File::open(inbox).with_context(|| format!("opening {}", inbox.display()))?,
-            outbox: File::create(outbox).with_context(|| format!("creating {}", outbox.display()))?,
-        })
     }
 
     /// The message that is waiting.

@@ -102,6 +102,31 @@ pub fn mount_file_systems() -> Result<()> {
     Ok(())
 }
 
+/// Mounts the same around a tree on a machine in use: devices are the machine's, bound from `devices`, and what is on
+/// the machine's own file system of devices is not touched.
+pub fn mount_around(devices: &Path) -> Result<()> {
+    fs::create_dir_all("/dev").context("creating /dev")?;
+    let none: Option<&str> = None;
+    mount(
+        Some(devices),
+        "/dev",
+        none,
+        MsFlags::MS_BIND | MsFlags::MS_REC,
+        none,
+    )
+    .context("binding /dev")?;
+    for system in FILE_SYSTEMS {
+        let is_machines = match system.target {
+            "/dev" | "/dev/pts" => true,
+            target => target.starts_with("/dev/") && !Path::new(target).exists(),
+        };
+        if !is_machines {
+            mount_one(system).or_else(|error| if system.optional { Ok(()) } else { Err(error) })?;
+        }
+    }
+    Ok(())
+}
+
 /// Lets the kernel's warnings onto the console, which `quiet` keeps for errors: the judge looks for them there.
 pub fn show_warnings() -> Result<()> {
     const UP_TO_WARNINGS: &str = "5";
@@ -216,7 +241,7 @@ pub fn kernel_release() -> String {
 /// Ends the machine. Nothing is on a disk, so nothing is synced.
 pub fn power_off() -> ! {
     let _ = reboot::reboot(reboot::RebootMode::RB_POWER_OFF);
-    // Only a missing capability makes reboot(2) return, and PID 1 of a VM has them all; PID 1 of the host
-    // lane's namespaces must simply end.
+    // Only a missing capability makes reboot(2) return, and PID 1 of a VM has them all; PID 1 of a
+    // visit's namespaces must simply end.
     std::process::exit(0)
 }

@@ -1,12 +1,11 @@
 //! PID 1 in the VM: mounts, sets the stage, stops for the checkpoint, runs the job, writes the outcome and
-//! powers off. In the host lane the same program does the same as PID 1 of fresh namespaces.
+//! powers off. On a kernel that already runs, the same program does the same as PID 1 of fresh namespaces (`visit`).
 //!
 //! It knows no probe and no scenario; it does what [`wire::Stage`] and [`wire::Job`] say, in order, in one
 //! thread (a second one only watches the deadline), so that a run has one history.
 
 mod channel;
 mod get;
-mod host_lane;
 mod job;
 mod machine;
 mod modules;
@@ -15,6 +14,8 @@ mod process;
 mod readiness;
 mod stage;
 mod step;
+mod unpack;
+mod visit;
 mod watchdog;
 
 use anyhow::{Context, Result, bail};
@@ -28,7 +29,8 @@ use crate::{
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let result = match arguments.get(1).map(String::as_str) {
-        Some("--host-lane") => host_lane::enter(&arguments[2..]),
+        Some("--visit") => visit::serve(&arguments[2..]),
+        Some("--visit-inside") => visit::inside(),
         _ if std::process::id() == 1 => run_in_machine(),
         _ => Err(anyhow::anyhow!(
             "this program is PID 1 of Probelab's virtual machines; see `probelab run`"
@@ -51,7 +53,7 @@ fn run_in_machine() -> Result<()> {
     machine::power_off()
 }
 
-/// The whole life of a guest on an open channel, in either lane.
+/// The whole life of a guest on an open channel, in every lane.
 fn live(channel: &mut Channel) -> Result<()> {
     let bytes = channel.receive()?;
     let (boot, blobs): (Boot, _) = unpack(&bytes).context("reading the boot message")?;

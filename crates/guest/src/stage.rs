@@ -55,12 +55,14 @@ pub fn write_files(files: &[File], blobs: &[&[u8]]) -> Result<()> {
 }
 
 fn create_cgroups(cgroups: &BTreeMap<String, BTreeMap<String, String>>) -> Result<()> {
-    if !cgroups.is_empty() {
-        fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu +memory +pids")
+    let root = Path::new("/sys/fs/cgroup");
+    // Only the root of all has no type. Another one has got its controllers from whoever made it.
+    if !cgroups.is_empty() && !root.join("cgroup.type").exists() {
+        fs::write(root.join("cgroup.subtree_control"), "+cpu +memory +pids")
             .context("giving controllers to control groups")?;
     }
     for (name, settings) in cgroups {
-        let folder = Path::new("/sys/fs/cgroup").join(name);
+        let folder = root.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("creating the control group {name}"))?;
         for (file, value) in settings {
             fs::write(folder.join(file), value).with_context(|| format!("setting {file} of {name}"))?;

@@ -8,7 +8,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use miette::{IntoDiagnostic, Result, WrapErr};
-use scenario::{Judgement, PROBED_PATH, Verdict};
+use scenario::{EndKind, Judgement, PROBED_PATH, Verdict};
 use vm::{
     kernels::{Kernel, Source},
     run::{Lab, Request},
@@ -138,11 +138,11 @@ pub async fn fetch_all(context: &Context, sources: &[Source]) -> Result<Vec<Kern
     Ok(kernels)
 }
 
-/// The kernel of the host lane: whatever runs.
-pub fn host_kernel() -> Kernel {
+/// A kernel that already runs, whatever it is; the record has its release.
+pub fn running_kernel(name: &str) -> Kernel {
     Kernel {
         identity: KernelIdentity {
-            series: "host".into(),
+            series: name.into(),
             package: "-".into(),
             version: "-".into(),
             sha256: "-".into(),
@@ -239,6 +239,10 @@ async fn one(setup: &Setup, cell: &Cell<'_>) -> Result<Done> {
     } = *cell;
     let loaded = prepared.loaded;
     let without = |judgement| Done::without_record(loaded, &kernel.label(), loader, judgement);
+    if setup.lane.is_shared() && breaks_its_kernel(loaded) {
+        let reason = "it is about a kernel that breaks, and this one is in use";
+        return Ok(without(Judgement::skipped(reason)));
+    }
     let files = match &prepared.files {
         Ok(files) => files,
         Err(error) => return Ok(without(Judgement::infra(with_help(error)))),
@@ -262,6 +266,14 @@ async fn one(setup: &Setup, cell: &Cell<'_>) -> Result<Done> {
     };
     let path = keep(&record, kernel, &setup.records)?;
     Ok(judged(loaded, record, &path).await)
+}
+
+/// Whether a scenario is about the end of the kernel that it runs on.
+fn breaks_its_kernel(loaded: &Loaded) -> bool {
+    matches!(
+        loaded.scenario.must_end(),
+        Some(EndKind::Panic | EndKind::Oops | EndKind::Lockup | EndKind::OutOfMemory)
+    )
 }
 
 /// The stored run of a cell, when its record is there, was made of the same inputs and is wanted.

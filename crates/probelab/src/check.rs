@@ -43,6 +43,8 @@ const FINDINGS: &str = "/lab/out/findings.json";
 pub struct Checks {
     /// The lab.
     pub lab: Lab,
+    /// Its lane.
+    pub lane: Lane,
     /// The static checker.
     pub checker: PathBuf,
     /// Loaders: each object is checked with each.
@@ -90,7 +92,7 @@ impl Checks {
             async move {
                 let request = Request {
                     scenario: "the peers".into(),
-                    lane: Lane::Virtual,
+                    lane: self.lane,
                     stage: stage.clone(),
                     stage_blobs: vec![bytes.clone()],
                     job: peers_job(),
@@ -167,7 +169,7 @@ impl Checks {
                 [object] => format!("the check of {}", object.name),
                 many => format!("the check of {} objects", many.len()),
             },
-            lane: Lane::Virtual,
+            lane: self.lane,
             stage: stage.0.clone(),
             stage_blobs: vec![stage.1.clone()],
             job,

@@ -2,14 +2,16 @@
 
 mod check;
 mod matrix;
+mod place;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use wire::{Lane, Loader};
+use wire::Loader;
 
 pub use check::Check;
 pub use matrix::{Format, MatrixRun, ReportOf, Reports, Shard, SupportOf};
+pub use place::Where;
 
 /// Boots unmodified, pinned kernels, runs real workloads beside real eBPF probes, and says whether each probe
 /// is correct and what it costs. Every run can be repeated byte for byte, without KVM.
@@ -140,9 +142,8 @@ pub struct Run {
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// virtual (deterministic), kvm (real time), host (this machine's kernel)
-    #[arg(long, default_value = "virtual")]
-    pub lane: Lane,
+    #[command(flatten)]
+    pub place: Where,
     /// Folder for the records (default: in the cache)
     #[arg(long, value_name = "FOLDER")]
     pub records: Option<PathBuf>,

@@ -13,6 +13,7 @@ mod cells;
 mod check;
 mod cli;
 mod command;
+mod consent;
 mod exit;
 mod files;
 mod lists;

@@ -13,7 +13,8 @@ use vm::{
     kernels::{self, Debian, Folder, Kernel, LockFile, Provider, Source, Wanted},
     qemu::Installed,
     rootfs::{self, Built, Rootfs, RootfsLock},
-    run::Lab,
+    run::{Lab, scratch},
+    visit::{Place, Visit},
 };
 use wire::Lane;
 
@@ -137,7 +138,7 @@ impl Context {
     /// The lab for a lane.
     pub async fn lab(&self, lane: Lane) -> Result<Lab> {
         let installed = match lane {
-            Lane::Host => None,
+            lane if lane.is_shared() => None,
             _ => Some(Installed::find()?),
         };
         if let Some(warning) = installed.as_ref().and_then(Installed::warning) {
@@ -150,8 +151,28 @@ impl Context {
             installed,
             rootfs,
             guest,
+            visit: None,
             progress: self.progress.clone(),
             cancel: self.cancel.clone(),
         })
+    }
+
+    /// The lab for a lane, on the machine of a place where the lane is on a kernel that already runs. Whoever takes it
+    /// must close it.
+    pub async fn lab_at(&self, lane: Lane, place: Option<&Place>) -> Result<Lab> {
+        let mut lab = self.lab(lane).await?;
+        if let Some(place) = place {
+            let (guest, archive) = (&lab.guest, &lab.rootfs.archive);
+            let visit = Visit::open(
+                place,
+                guest,
+                archive,
+                scratch(&lab.cache)?,
+                &lab.progress,
+                &lab.cancel,
+            );
+            lab.visit = Some(Arc::new(visit.await?));
+        }
+        Ok(lab)
     }
 }

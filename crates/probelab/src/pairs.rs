@@ -43,7 +43,7 @@ mod tests {
     use wire::{Lane, Loader, Output, Record, Timing};
 
     use super::*;
-    use crate::cells::host_kernel;
+    use crate::cells::running_kernel;
 
     fn done(scenario: &str, loader: Option<Loader>, end: GuestEnd, metrics: &str) -> Done {
         let record = Record {
@@ -52,7 +52,7 @@ mod tests {
             seed: 1,
             lane: Lane::Virtual,
             loader,
-            kernel: host_kernel().identity,
+            kernel: running_kernel("host").identity,
             rootfs_sha256: String::new(),
             inputs_sha256: String::new(),
             qemu: String::new(),

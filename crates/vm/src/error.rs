@@ -166,6 +166,17 @@ pub enum Error {
         /// Its last words.
         words: String,
     },
+    /// A machine that already runs cannot be used.
+    #[error("{machine} cannot be used: {trouble}")]
+    #[diagnostic(code(probelab::machine), help("{}. Last words: {words}", trouble.help()))]
+    Machine {
+        /// Which one.
+        machine: String,
+        /// Why.
+        trouble: crate::visit::Trouble,
+        /// Last words of `ssh`, or of the lab's program there.
+        words: String,
+    },
     /// The guest did not get as far as a checkpoint.
     #[error("the stage could not be set: {end}")]
     #[diagnostic(code(probelab::stage_failed), help("last console lines:\n{console}"))]

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -14,11 +15,12 @@ use crate::{
     cache::Cache,
     checkpoint::{self, Ingredients},
     console::{Watch, first_trouble, read},
-    host, image,
+    image,
     kernels::Kernel,
     machine::{Console, Machine, Memory, description},
     qemu::{Installed, Notice, Qemu},
     rootfs::Built,
+    visit::{Trouble, Visit},
 };
 
 /// What stays the same over many runs.
@@ -26,12 +28,14 @@ use crate::{
 pub struct Lab {
     /// The cache.
     pub cache: Cache,
-    /// QEMU; the host lane needs none.
+    /// QEMU; lanes on a kernel that already runs need none.
     pub installed: Option<Installed>,
     /// The root filesystem.
     pub rootfs: Built,
     /// The guest program, static.
     pub guest: PathBuf,
+    /// The guest program on a kernel that already runs, in the lanes `host` and `ssh`.
+    pub visit: Option<Arc<Visit>>,
     /// Where events go.
     pub progress: Progress,
     /// Ends everything when cancelled.
@@ -78,7 +82,7 @@ impl Lab {
         let ended = match request.lane {
             Lane::Virtual => self.run_virtual(kernel, request).await,
             Lane::Kvm => self.run_kvm(kernel, request).await,
-            Lane::Host => self.run_on_host(request).await,
+            Lane::Host | Lane::Ssh => self.run_on_visit(kernel, request).await,
         };
         let ended = match ended {
             // A stage that fails is a finding about the scenario on this kernel, not a fault of the lab.
@@ -115,7 +119,7 @@ impl Lab {
             rootfs_sha256: self.rootfs.sha256.clone(),
             inputs_sha256: self.inputs_digest(kernel, request)?,
             qemu: match request.lane {
-                Lane::Host => String::from("-"),
+                lane if lane.is_shared() => String::from("-"),
                 _ => self.installed()?.version_line.clone(),
             },
             end: ended.outcome.end,
@@ -209,23 +213,18 @@ impl Lab {
             .await
     }
 
-    async fn run_on_host(&self, request: &Request) -> Result<Ended> {
-        self.progress.step(
-            "host",
-            format!("running {} on this machine's kernel", request.scenario),
-        );
+    async fn run_on_visit(&self, kernel: &Kernel, request: &Request) -> Result<Ended> {
+        // Whoever asks for such a lane has opened a visit before.
+        let visit = self.visit.as_ref().ok_or_else(|| Error::Machine {
+            machine: kernel.label(),
+            trouble: Trouble::Lost,
+            words: "no visit is open".into(),
+        })?;
+        self.progress
+            .step(&kernel.label(), format!("running {}", request.scenario));
         let started = Instant::now();
-        let scratch = self.scratch()?;
-        let finished = host::run(
-            &self.cache,
-            &self.rootfs,
-            &self.guest,
-            &boot_message(request)?,
-            scratch.path(),
-            request.wall_deadline,
-            &self.cancel,
-        )
-        .await?;
+        let message = boot_message(request)?;
+        let finished = visit.run(message, request.wall_deadline, &self.cancel).await?;
         Ok(Ended {
             outcome: finished.outcome,
             blobs: finished.blobs,
@@ -235,6 +234,13 @@ impl Lab {
                 ..Timing::default()
             },
         })
+    }
+
+    /// Ends what is open beyond a run.
+    pub async fn close(&self) {
+        if let Some(visit) = &self.visit {
+            visit.close().await;
+        }
     }
 
     /// Lets the guest go and watches it until its end.
@@ -290,12 +296,17 @@ impl Lab {
     }
 
     fn scratch(&self) -> Result<tempfile::TempDir> {
-        let folder = self.cache.folder("run")?;
-        tempfile::Builder::new()
-            .prefix(".run-")
-            .tempdir_in(&folder)
-            .at("writing in", &folder)
+        scratch(&self.cache)
     }
+}
+
+/// A folder for one run or visit, gone when it is dropped.
+pub fn scratch(cache: &Cache) -> Result<tempfile::TempDir> {
+    let folder = cache.folder("run")?;
+    tempfile::Builder::new()
+        .prefix(".run-")
+        .tempdir_in(&folder)
+        .at("writing in", &folder)
 }
 
 /// Watches a running guest until it ends; the trouble that ended it, if it was trouble.

@@ -13,12 +13,19 @@ pub enum Lane {
     Kvm,
     /// This machine's own kernel, in fresh namespaces: real time, never snapshotted.
     Host,
+    /// The kernel of another machine that already runs, through `ssh`: real time, never snapshotted.
+    Ssh,
 }
 
 impl Lane {
     /// Whether two runs with equal inputs must give equal digests.
     pub fn is_deterministic(self) -> bool {
         self == Lane::Virtual
+    }
+
+    /// Whether runs are on a kernel that others use, too: nothing may break it, and everything is put back.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Lane::Host | Lane::Ssh)
     }
 }
 
@@ -28,19 +35,7 @@ impl std::fmt::Display for Lane {
             Lane::Virtual => "virtual",
             Lane::Kvm => "kvm",
             Lane::Host => "host",
+            Lane::Ssh => "ssh",
         })
-    }
-}
-
-impl std::str::FromStr for Lane {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "virtual" => Ok(Lane::Virtual),
-            "kvm" => Ok(Lane::Kvm),
-            "host" => Ok(Lane::Host),
-            other => Err(format!("unknown lane `{other}`: use virtual, kvm or host")),
-        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod envelope;
+mod frame;
 mod lane;
 mod loader;
 mod record;
@@ -15,6 +16,7 @@ pub use check::{
     Findings, MapFinding, ObjectFinding, ProgramFinding, Reason, Step, Trouble, VerifierCounts, check_stage,
 };
 pub use envelope::{EnvelopeError, pack, unpack};
+pub use frame::{FrameError, FrameKind, Greeting, Header, RunEnd};
 pub use lane::Lane;
 pub use loader::Loader;
 pub use record::{GuestEnd, KernelIdentity, Outcome, Output, Record, Timing, digest_hex};

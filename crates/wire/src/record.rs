@@ -208,7 +208,7 @@ pub struct Record {
     pub rootfs_sha256: String,
     /// sha256 over everything that went in: kernel, root filesystem, machine, stage, job.
     pub inputs_sha256: String,
-    /// QEMU's version string, or `-` in the host lane.
+    /// QEMU's version string, or `-` in the lanes `host` and `ssh`.
     pub qemu: String,
     /// How it ended.
     pub end: GuestEnd,

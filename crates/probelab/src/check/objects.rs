@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use object::{Object, ObjectSection};
 
 /// What the shared memory takes in, less room for the message itself.
 const LARGEST_BYTES: usize = 30 << 20;
@@ -20,6 +21,17 @@ impl ObjectFile {
     /// The name of its file.
     pub fn file_name(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+
+    /// Whether it has a program for XDP, as its sections say. What cannot be read has none that could be attached.
+    pub fn has_xdp(&self) -> bool {
+        let Ok(file) = object::File::parse(self.bytes.as_slice()) else {
+            return false;
+        };
+        let mut sections = file
+            .sections()
+            .filter_map(|section| section.name().ok().map(str::to_owned));
+        sections.any(|name| name.trim_start_matches('?').split(['/', '.']).next() == Some("xdp"))
     }
 }
 

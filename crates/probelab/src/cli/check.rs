@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use report::check::{Gate, Need};
 
-use super::{Loaders, OwnKernel};
+use super::{Loaders, OwnKernel, Where};
 
 /// `probelab check`.
 #[derive(Debug, Args)]
@@ -22,6 +22,8 @@ pub struct Check {
     pub kernel: Vec<String>,
     #[command(flatten)]
     pub own: OwnKernel,
+    #[command(flatten)]
+    pub place: Where,
     /// Library that loads the objects
     #[arg(long, value_name = "NAME", default_value = "libbpf")]
     pub loader: Loaders,

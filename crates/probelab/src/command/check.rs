@@ -5,12 +5,14 @@ use report::check::{
     Checked, Comparison, Need, Old, canonical, check_details, check_passed, check_table, check_to_json,
     compare, comparison_text, to_csv,
 };
+use vm::{kernels::Source, visit::Place};
 use wire::Lane;
 
 use crate::{
-    cells::fetch_all,
-    check::{CHECKER_VARIABLE, Checks, Found, read_objects},
+    cells::{fetch_all, running_kernel},
+    check::{CHECKER_VARIABLE, Checks, Found, ObjectFile, read_objects},
     cli::Check,
+    consent::ask_before_xdp,
     exit::Exit,
     open::Context,
     out::{self, text},
@@ -24,22 +26,33 @@ pub async fn run(context: &Context, arguments: &Check) -> Result<Exit> {
     for name in &arguments.emit {
         canonical(name).map_err(|error| miette!("{error}"))?;
     }
-    let sources = context.sources(&arguments.kernel, Some(&arguments.own))?;
+    let place = arguments.place.place()?;
+    let attaching: Vec<&str> = objects
+        .iter()
+        .filter(|object| object.has_xdp())
+        .map(|object| object.name.as_str())
+        .collect();
+    ask_before_xdp(place.as_ref(), &attaching, arguments.place.yes)?;
+    let sources = match place {
+        Some(_) => Vec::new(),
+        None => context.sources(&arguments.kernel, Some(&arguments.own))?,
+    };
+    let checker = context.project.program("checker", CHECKER_VARIABLE)?;
+    let lane = arguments.place.lane.lane();
     let checks = Checks {
-        checker: context.project.program("checker", CHECKER_VARIABLE)?,
-        lab: context.lab(Lane::Virtual).await?,
+        checker,
+        lab: context.lab_at(lane, place.as_ref()).await?,
+        lane,
         loaders: arguments.loader.loaders(),
-        jobs: crate::cli::jobs(arguments.jobs),
+        jobs: if lane.is_shared() {
+            1
+        } else {
+            crate::cli::jobs(arguments.jobs)
+        },
     };
-    let kernels = fetch_all(context, &sources).await?;
-    let found = if arguments.peers {
-        checks.run_peers(&kernels).await?
-    } else {
-        checks.run(&kernels, &objects).await?
-    };
-    for kernel in &kernels {
-        context.progress.step(&kernel.label(), DONE);
-    }
+    let found = find(context, arguments, &checks, place.as_ref(), &objects, &sources).await;
+    checks.lab.close().await;
+    let found = found?;
     let checked: Vec<Checked<'_>> = found.iter().map(checked).collect();
     let need = Need::from(arguments.need);
     print(&checked, arguments, need)?;
@@ -53,6 +66,32 @@ pub async fn run(context: &Context, arguments: &Check) -> Result<Exit> {
     } else {
         Exit::Failed
     })
+}
+
+async fn find(
+    context: &Context,
+    arguments: &Check,
+    checks: &Checks,
+    place: Option<&Place>,
+    objects: &[ObjectFile],
+    sources: &[Source],
+) -> Result<Vec<Found>> {
+    let kernels = match place {
+        Some(place) => vec![running_kernel(&place.kernel_name())],
+        None => fetch_all(context, sources).await?,
+    };
+    if let (Lane::Kvm, Some(kernel)) = (checks.lane, kernels.first()) {
+        vm::kvm::require(&checks.lab, kernel).await?;
+    }
+    let found = if arguments.peers {
+        checks.run_peers(&kernels).await?
+    } else {
+        checks.run(&kernels, objects).await?
+    };
+    for kernel in &kernels {
+        context.progress.step(&kernel.label(), DONE);
+    }
+    Ok(found)
 }
 
 fn checked(found: &Found) -> Checked<'_> {

@@ -30,11 +30,7 @@ pub async fn run(context: &Context, recheck: bool, json: bool) -> Result<Exit> {
         ("mmdebstrap", "--version", "builds the root filesystem"),
         ("dpkg-deb", "--version", "takes packages apart"),
         ("tshark", "--version", "reads packet captures for the judge"),
-        (
-            "cpio",
-            "--version",
-            "unpacks the root filesystem for the host lane",
-        ),
+        ("ssh", "-V", "reaches machines for the ssh lane"),
     ] {
         // A given root filesystem is not built, and a folder of kernels is not unpacked.
         let made_elsewhere = match name {
@@ -42,7 +38,7 @@ pub async fn run(context: &Context, recheck: bool, json: bool) -> Result<Exit> {
             "dpkg-deb" => std::env::var_os(vm::kernels::VARIABLE).is_some(),
             _ => false,
         };
-        findings.push(tool(name, argument, purpose, name != "cpio" && !made_elsewhere));
+        findings.push(tool(name, argument, purpose, name != "ssh" && !made_elsewhere));
     }
     for (name, variable) in [("guest", GUEST_VARIABLE), ("probed", PROBED_VARIABLE)] {
         findings.push(program(context, name, variable));
@@ -106,7 +102,9 @@ fn tool(name: &'static str, argument: &str, purpose: &str, needed: bool) -> Find
     let output = Command::new(name).arg(argument).output();
     let (good, words) = match output {
         Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            // `ssh` says its version on standard error.
+            let text = [output.stdout, output.stderr].concat();
+            let text = String::from_utf8_lossy(&text);
             (true, text.lines().next().unwrap_or_default().to_owned())
         }
         Err(_) => (

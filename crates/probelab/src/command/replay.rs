@@ -7,7 +7,7 @@ use wire::Record;
 
 use crate::{
     build::Builder,
-    cells::{Input, host_kernel, read_record, request},
+    cells::{Input, read_record, request},
     exit::Exit,
     open::{Context, PROBED_VARIABLE},
     out::out,
@@ -28,13 +28,11 @@ pub async fn run(context: &Context, path: &Path) -> Result<Exit> {
         .first()
         .ok_or_else(|| miette!("no scenario `{}`", old.scenario))?;
     let lab = context.lab(old.lane).await?;
-    let kernel = match context
-        .sources(std::slice::from_ref(&old.kernel.series), None)?
+    let sources = context.sources(std::slice::from_ref(&old.kernel.series), None)?;
+    let source = sources
         .first()
-    {
-        Some(source) => context.fetch(source).await?,
-        None => host_kernel(),
-    };
+        .ok_or_else(|| miette!("no kernel `{}`", old.kernel.series))?;
+    let kernel = context.fetch(source).await?;
     let probed = context.project.program("probed", PROBED_VARIABLE).ok();
     let files = Builder::default().files(context, loaded).await?;
     let input = Input {

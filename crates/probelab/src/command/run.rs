@@ -1,12 +1,15 @@
 //! `probelab run`: scenarios × kernels × loaders, in parallel, judged and reported.
 
 use miette::Result;
+use vm::{kernels::Source, run::Lab};
 use wire::Lane;
 
 use crate::{
-    cells::{Setup, Take, fetch_all, host_kernel, records_folder, run_all},
+    cells::{Done, Setup, Take, fetch_all, records_folder, run_all, running_kernel},
     cli::Run,
+    consent::{ask_before_xdp, attach_xdp},
     exit::Exit,
+    files::Loaded,
     open::{Context, PROBED_VARIABLE},
     render::{exit, print, write_all},
 };
@@ -17,36 +20,56 @@ const COMMAND: &str = "probelab run";
 /// Runs the command.
 pub async fn run(context: &Context, arguments: &Run) -> Result<Exit> {
     let scenarios = context.project.load(&arguments.scenarios)?;
+    let (lane, place) = (arguments.place.lane.lane(), arguments.place.place()?);
+    ask_before_xdp(place.as_ref(), &attach_xdp(&scenarios), arguments.place.yes)?;
     // What is wrong with the choice of kernels is said before anything is built.
-    let sources = match arguments.lane {
-        Lane::Host => Vec::new(),
-        _ => context.sources(&arguments.matrix.kernel, Some(&arguments.own))?,
+    let sources = match place {
+        Some(_) => Vec::new(),
+        None => context.sources(&arguments.matrix.kernel, Some(&arguments.own))?,
     };
-    let lab = context.lab(arguments.lane).await?;
-    let kernels = match arguments.lane {
-        Lane::Host => vec![host_kernel()],
-        _ => fetch_all(context, &sources).await?,
+    let lab = context.lab_at(lane, place.as_ref()).await?;
+    let done = run_in(context, arguments, &lab, &scenarios, &sources).await;
+    lab.close().await;
+    let done = done?;
+    print(&done, arguments.matrix.how.json)?;
+    write_all(&done, &arguments.reports, COMMAND)?;
+    Ok(exit(&done))
+}
+
+async fn run_in(
+    context: &Context,
+    arguments: &Run,
+    lab: &Lab,
+    scenarios: &[Loaded],
+    sources: &[Source],
+) -> Result<Vec<Done>> {
+    let lane = arguments.place.lane.lane();
+    let kernels = match arguments.place.place()? {
+        Some(place) => vec![running_kernel(&place.kernel_name())],
+        None => fetch_all(context, sources).await?,
     };
-    if arguments.lane == Lane::Kvm {
+    if lane == Lane::Kvm {
         let kernel = kernels
             .first()
             .ok_or_else(|| miette::miette!("no kernel was chosen"))?;
-        vm::kvm::require(&lab, kernel).await?;
+        vm::kvm::require(lab, kernel).await?;
     }
     let setup = Setup {
-        lab,
+        lab: lab.clone(),
         kernels,
         probed: context.project.program("probed", PROBED_VARIABLE).ok(),
         loaders: arguments.matrix.how.loader.loaders(),
         seed: arguments.seed,
-        lane: arguments.lane,
-        jobs: arguments.matrix.how.jobs(),
+        lane,
+        // Runs on one kernel in real time would measure one another.
+        jobs: if lane.is_shared() {
+            1
+        } else {
+            arguments.matrix.how.jobs()
+        },
         records: records_folder(context, arguments.records.as_deref())?,
         chosen: None,
         take: Take::Nothing,
     };
-    let done = run_all(context, &setup, &scenarios).await?;
-    print(&done, arguments.matrix.how.json)?;
-    write_all(&done, &arguments.reports, COMMAND)?;
-    Ok(exit(&done))
+    run_all(context, &setup, scenarios).await
 }

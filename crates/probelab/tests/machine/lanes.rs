@@ -64,7 +64,7 @@ fn the_user_s_own_kernel_boots() {
 #[ignore = "needs the static programs and root: just test-vm"]
 fn the_host_lane_runs_on_this_machine_s_kernel_or_says_what_it_needs() {
     let said = said(&mut lab("run canary --lane host"));
-    if said.out.contains("it needs root") {
+    if said.error.contains("the lane needs root") {
         assert_eq!(said.code, 69, "{said:?}");
     } else {
         assert_eq!(said.code, 0, "{said:?}");
