@@ -192,9 +192,13 @@ static __always_inline int add_task(struct runq_counters *count, __u64 key, stru
 static __always_inline void remove_task(struct runq_counters *count, __u64 key)
 {
 	struct runq_place *place = place_of(key);
+	__u64 owner = place ? place->owner : 0;
 
-	if (place && place->owner == key) {
-		__sync_fetch_and_add(&place->owner, -key);
+	if (place && owner == key) {
+		// The number is taken away: the compiler may not take the pointer for it, which is the same and may
+		// not be negated.
+		barrier_var(owner);
+		__sync_fetch_and_add(&place->owner, -owner);
 		__sync_fetch_and_add(&place->claims, -1);
 	} else if (bpf_map_delete_elem(&tasks, &key)) {
 		return;
