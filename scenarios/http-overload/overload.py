@@ -2,7 +2,7 @@
 """More than the probe has room for, and what it must make of it.
 
 Three shortages, one after the other: more connections than the map has entries (against a real server), more bytes
-for user space than its ring buffer holds (crafted frames, sent without letting any other program run), and more pairs
+for user space than its ring buffer holds (crafted frames, sent while the daemon is stopped), and more pairs
 of method and status than there are histograms (crafted frames). What was asked is counted here; what was answered by
 the real server is taken from its own log.
 
@@ -11,12 +11,11 @@ the real server is taken from its own log.
 
 import argparse
 import collections
-import contextlib
 import json
-import os
 import socket
 import time
 
+import daemon
 from wire import ACK, OK, RST, Connection, Truth, Wire
 
 # Time for the probe's user-space half to take what waits for it.
@@ -91,36 +90,19 @@ def full_map(address, entries, log, overload):
     overload.lost_for_want_of_an_entry += len(beyond) + answered["POST"]
 
 
-def soft_interrupt_threads():
-    """Threads that take over what has arrived when there is much of it; the kernel then leaves it to them alone."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/comm", encoding="ascii") as file:
-            if file.read().startswith("ksoftirqd/"):
-                yield int(pid)
-
-
-@contextlib.contextmanager
-def alone():
-    """No other program runs meanwhile, and whatever is sent has arrived at the end."""
-    threads = list(soft_interrupt_threads())
-    for pid, priority in [*((thread, 2) for thread in threads), (0, 1)]:
-        os.sched_setscheduler(pid, os.SCHED_FIFO, os.sched_param(priority))
-    yield
-    for pid in [*threads, 0]:
-        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
-
-
 def full_ring(wire, overload):
-    """Requests that only user space can follow, faster than it can run."""
+    """Requests that only user space can follow, while it cannot run."""
     put = b"PUT / HTTP/1.1\r\nContent-Length: 0\r\nX-Padding: " + b"x" * 100 + b"\r\n\r\n"
     crowded, untold = Connection(wire), Connection(wire)
-    with alone():
+    with daemon.stopped():
         for _ in range(60):
             crowded.segment(True, put)
         # By now the ring is full. What the kernel half knows of this one never reaches user space.
         for _ in range(9):
             untold.segment(True, put)
         untold.segment(True, b"", RST | ACK)
+        # With much to do the kernel leaves what arrives to a thread, which needs its turn.
+        time.sleep(PAUSE_SECONDS)
     overload.asked["PUT"] += 60 + 9
     overload.lost_without_request += 1
     time.sleep(PAUSE_SECONDS)
