@@ -6,11 +6,10 @@ of 8 each.
 """
 
 import errno
-import os
-import pathlib
-import signal
 import socket
 import time
+
+import daemon
 
 PENDING, SERIES, EVENTS = 8, 3, 39
 BLACKHOLE = ("10.9.2.7", 7000)
@@ -18,21 +17,12 @@ REFUSED, REFUSED_AGAIN, WAITING, BEYOND_SERIES = 20, 60, 40, 5
 PAUSE_SECONDS = 0.5  # for the daemon to empty the ring buffer
 
 
-def daemon():
-    """The daemon's number."""
-    names = pathlib.Path("/proc").glob("[0-9]*/comm")
-    [found] = [int(name.parent.name) for name in names if name.read_text(encoding="ascii") == "probed\n"]
-    return found
-
-
 def refused(family, address, times):
-    """The daemon is stopped meanwhile: it must not empty the ring buffer while it is being filled."""
-    os.kill(DAEMON, signal.SIGSTOP)
-    for _ in range(times):
-        with socket.socket(family) as one:
-            error = one.connect_ex((address, 9))
-            assert error == errno.ECONNREFUSED, error
-    os.kill(DAEMON, signal.SIGCONT)
+    with daemon.stopped():
+        for _ in range(times):
+            with socket.socket(family) as one:
+                error = one.connect_ex((address, 9))
+                assert error == errno.ECONNREFUSED, error
     time.sleep(PAUSE_SECONDS)
 
 
@@ -49,9 +39,6 @@ def waiting(count):
 def accepted():
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
         client.connect(server.getsockname())
-
-
-DAEMON = daemon()
 
 
 def main():

@@ -4,14 +4,7 @@ import os
 import re
 import time
 
-
-def daemon():
-    """The number of the one process that is a probe daemon."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with open(f"/proc/{pid}/comm", encoding="ascii") as file:
-            if file.read() == "probed\n":
-                return pid
-    raise RuntimeError("no probed is running")
+import daemon
 
 
 class Watch:
@@ -22,7 +15,7 @@ class Watch:
     """
 
     def __init__(self):
-        self.pid = daemon()
+        self.pid = daemon.number()
         self.resident_bytes = []
         self.begin = self.moment()
 

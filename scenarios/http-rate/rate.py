@@ -1,4 +1,4 @@
-"""How long a daemon with every probe takes until it serves metrics; then 10,000 requests a second for a minute.
+"""How long a daemon with five probes takes until it serves metrics; then 10,000 requests a second for a minute.
 
 Half of the requests are on connections that are kept, half on one each.
 """

@@ -1,5 +1,8 @@
 """A probe daemon as its users see it: what it serves and, for one of a scenario's own, its life."""
 
+import contextlib
+import os
+import pathlib
 import re
 import signal
 import socket
@@ -18,6 +21,24 @@ def wait_for(condition):
         assert waited < PATIENCE_SECONDS, "waited for nothing"
         time.sleep(0.01)
         waited += 0.01
+
+
+def number():
+    """The process number of the only daemon that runs."""
+    names = pathlib.Path("/proc").glob("[0-9]*/comm")
+    [found] = [int(name.parent.name) for name in names if name.read_text(encoding="ascii") == "probed\n"]
+    return found
+
+
+@contextlib.contextmanager
+def stopped():
+    """The only daemon that runs is stopped meanwhile, so that it empties no ring buffer while one is being filled."""
+    daemon = number()
+    os.kill(daemon, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(daemon, signal.SIGCONT)
 
 
 class Reading:

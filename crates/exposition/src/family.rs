@@ -62,22 +62,15 @@ impl<'a> Families<'a> {
     /// Takes a sample. One of no family that was announced is a family of its own.
     pub(crate) fn add(&mut self, place: Place<'a>, mut reading: Reading<'a>) -> Result<(), Fault<'a>> {
         let (form, name) = (self.form, reading.name);
-        if let Some(family) = &self.current {
-            let is_of_it = family.kind.role(form, family.name, name).is_some();
-            let misnamed = family.kind.misnamed(form, family.name, name);
-            if let Some(reason) = misnamed.filter(|_| !is_of_it) {
-                return Err(place.fault(reason));
-            }
-            if !is_of_it {
-                self.enter(place, name)?;
-            }
-        } else {
-            self.enter(place, name)?;
-        }
-        let Some(family) = &mut self.current else {
-            return Ok(());
+        let family = match &self.current {
+            Some(current) if current.kind.role(form, current.name, name).is_some() => current.name,
+            Some(current) => match current.kind.misnamed(form, current.name, name) {
+                Some(reason) => return Err(place.fault(reason)),
+                None => name,
+            },
+            None => name,
         };
-        family
+        self.enter(place, family)?
             .add(place, form, &mut reading)
             .map_err(|reason| place.fault(reason))
     }

@@ -102,7 +102,7 @@ fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
 
 /// Places of tasks: a power of two, so that the upper bits of a product number them.
 fn places(max_tasks: u32) -> u32 {
-    // A shift by all bits is none; manifests with more than 2^31 tasks are refused for their memory.
+    // A shift by all bits is none, and no kernel has the memory for more.
     max_tasks.clamp(2, 1 << 31).next_power_of_two()
 }
 
@@ -297,8 +297,6 @@ impl RunqProbe {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may end at once")]
-
-    use probe::maps::Array;
 
     use super::*;
     use crate::types::{runq_place, runq_task};

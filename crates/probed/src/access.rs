@@ -105,14 +105,14 @@ impl Token {
     /// # Errors
     /// When it cannot be read, or is empty or something else than visible ASCII (RFC 6750, 2.1 allows less).
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let usage = |what: String| ManifestError::Usage(format!("--token-file {}: {what}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| usage(error.to_string()))?;
+        let usage = |what: &dyn std::fmt::Display| usage("token-file", path, what);
+        let text = std::fs::read_to_string(path).map_err(|error| usage(&error))?;
         let token = text.trim_end_matches(['\r', '\n']);
         if token.is_empty() {
-            return Err(usage("it is empty".to_owned()));
+            return Err(usage(&"it is empty"));
         }
         if !token.chars().all(|character| character.is_ascii_graphic()) {
-            return Err(usage("a token is one word of ASCII characters".to_owned()));
+            return Err(usage(&"a token is one word of ASCII characters"));
         }
         Ok(Self(token.into()))
     }
@@ -149,15 +149,7 @@ async fn ask(State(token): State<Token>, request: Request, next: Next) -> Respon
 
 /// TLS 1.2 and 1.3 with the library's own choice of ciphers, without certificates of clients.
 fn tls(certificate: &Path, key: &Path) -> Result<RustlsConfig, ManifestError> {
-    let usage = |option: &str, path: &Path, what: &dyn std::fmt::Display| {
-        ManifestError::Usage(format!("--{option} {}: {what}", path.display()))
-    };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| usage("tls-certificate", certificate, &error))?;
-    if chain.is_empty() {
-        return Err(usage("tls-certificate", certificate, &"no certificate in it"));
-    }
+    let chain = certificates("tls-certificate", certificate)?;
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| usage("tls-key", key, &error))?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -167,6 +159,24 @@ fn tls(certificate: &Path, key: &Path) -> Result<RustlsConfig, ManifestError> {
         .map_err(|error| usage("tls-key", key, &error))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(RustlsConfig::from_config(Arc::new(config)))
+}
+
+fn usage(option: &str, path: &Path, what: &dyn std::fmt::Display) -> ManifestError {
+    ManifestError::Usage(format!("--{option} {}: {what}", path.display()))
+}
+
+/// The certificates in a file that an option names, at least one.
+///
+/// # Errors
+/// When the file cannot be read, or something in it is damaged.
+pub fn certificates(option: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ManifestError> {
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| usage(option, path, &error))?;
+    if certificates.is_empty() {
+        return Err(usage(option, path, &"no certificate in it"));
+    }
+    Ok(certificates)
 }
 
 /// The cryptography of both sides: `ring`, which needs neither CMake nor Go to be built.

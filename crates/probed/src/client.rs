@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::bail;
 use clap::Args;
 use ureq::http::Response;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
-use crate::access::{Token, provider};
+use crate::access::{Token, certificates, provider};
 use crate::manifest::ManifestError;
 
 /// How long an answer may take.
@@ -45,13 +46,10 @@ impl ClientArguments {
             // What is asked is this machine or its neighbour.
             .proxy(None);
         if let Some(path) = &self.ca_certificate {
-            let usage =
-                |what: String| ManifestError::Usage(format!("--ca-certificate {}: {what}", path.display()));
-            let pem = std::fs::read(path).map_err(|error| usage(error.to_string()))?;
-            let roots = certificates(&pem);
-            if roots.is_empty() {
-                return Err(usage("no certificate in it".to_owned()));
-            }
+            let roots: Vec<_> = certificates("ca-certificate", path)?
+                .iter()
+                .map(|certificate| Certificate::from_der(certificate).to_owned())
+                .collect();
             let tls = TlsConfig::builder()
                 .root_certs(RootCerts::new_with_certs(&roots))
                 .unversioned_rustls_crypto_provider(provider());
@@ -69,15 +67,6 @@ impl ClientArguments {
     }
 }
 
-fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
-    parse_pem(pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect()
-}
-
 impl Client {
     /// The URL of a path at `HOST:PORT`.
     pub fn url(&self, address: &str, path: &str) -> String {
@@ -87,8 +76,14 @@ impl Client {
     /// Asks for metrics, or what else there is at a URL. Any status is an answer.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn get(&self, url: &str) -> Result<Response<Body>, ureq::Error> {
+    /// When there is none, or TLS is asked for and nobody is trusted.
+    pub fn get(&self, url: &str) -> anyhow::Result<Response<Body>> {
+        // The library panics where it has nobody to trust.
+        if self.scheme == "http" && url.starts_with("https:") {
+            bail!(ManifestError::Usage(
+                "whom to trust over TLS is not known: --ca-certificate names a file that says it".to_owned()
+            ));
+        }
         let mut request = self
             .agent
             .get(url)
@@ -96,6 +91,6 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header("Authorization", token.header());
         }
-        request.call()
+        Ok(request.call()?)
     }
 }

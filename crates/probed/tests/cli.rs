@@ -46,6 +46,16 @@ fn every_command_that_a_document_shows_is_understood() {
 }
 
 #[test]
+fn tls_without_anybody_to_trust_is_refused() {
+    let output = probed(&["top", "--once", "--from", "https://127.0.0.1:1/metrics"])
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("--ca-certificate"), "{error}");
+}
+
+#[test]
 fn man_pages_are_written_for_every_command() {
     let folder = tempfile::tempdir().unwrap();
     // It is made when it is not there.

@@ -334,6 +334,8 @@ fn over_tls_only_those_with_the_token_are_answered() {
     let trusting = ["--ca-certificate", &certificate];
     let refused = record(&trusting).unwrap_err();
     assert!(refused.contains("401"), "{refused}");
+    let refused = record(&["--ca-certificate", &token]).unwrap_err();
+    assert!(refused.contains("no certificate in it"), "{refused}");
     let text = record(&[trusting, ["--token-file", &token]].concat()).unwrap();
     assert!(text.contains("probelab_attached"), "{text}");
     let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();

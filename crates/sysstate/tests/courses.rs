@@ -82,6 +82,32 @@ fn a_warning_ends_with_the_rise() {
     assert_eq!(last, Course::Calm);
 }
 
+/// A level that rises to another one within some windows.
+fn deploy(base: f64, factor: f64, at: usize, over: usize) -> impl Fn(usize) -> f64 {
+    move |now| {
+        let share = (now.saturating_sub(at) as f64 / (over as f64 + 1.0)).min(1.0);
+        base * (1.0 + (factor - 1.0) * share)
+    }
+}
+
+#[test]
+fn chance_that_makes_a_flat_half_rise_below_the_limit_is_no_attack() {
+    // Each needs one of the two conditions of evenness.
+    for (seed, base, factor, at, over) in [
+        (8_297_622_922_293_850_254, 2933.77276, 2.78781, 37, 2),
+        (
+            9_641_023_962_334_800_921,
+            2556.532640846922,
+            2.342375329293502,
+            18,
+            3,
+        ),
+    ] {
+        let course = course(seed, 80, deploy(base, factor, at, over));
+        assert_eq!(first(course), (None, None), "{seed}");
+    }
+}
+
 proptest! {
     #[test]
     fn every_attack_that_takes_its_time_is_warned_of(
@@ -103,11 +129,7 @@ proptest! {
         seed: u64, base in 100.0..3_000.0_f64, factor in 1.2..3.0_f64, at in 12_usize..40, over in 0_usize..4,
     ) {
         // The new level comes at once, or within a few windows.
-        let rate = |now: usize| {
-            let share = (now.saturating_sub(at) as f64 / (over as f64 + 1.0)).min(1.0);
-            base * (1.0 + (factor - 1.0) * share)
-        };
-        prop_assert_eq!(first(course(seed, 80, rate)), (None, None));
+        prop_assert_eq!(first(course(seed, 80, deploy(base, factor, at, over))), (None, None));
     }
 
     #[test]

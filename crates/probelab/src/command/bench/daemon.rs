@@ -7,13 +7,18 @@
 use miette::{Result, miette};
 use scenario::{Series, Verdict};
 use serde::Serialize;
-use vm::{kernels::Kernel, run::Lab};
-use wire::{GuestEnd, Lane, Loader, Record};
+use vm::{
+    kernels::Kernel,
+    run::{Lab, Request},
+};
+use wire::{Lane, Loader, Record};
 
+use super::{completed, load, series};
 use crate::{
     build::Builder,
     cells::{Input, fetch_all, host_kernel, request},
     exit::Exit,
+    files::Loaded,
     open::{Context, PROBED_VARIABLE},
     oracle_tools::judge_record,
     out::{self, out},
@@ -36,7 +41,7 @@ struct Row {
     resident_bytes: u64,
     resident_growth_bytes: u64,
     processor_share: f64,
-    /// Median time from the start of a daemon with every probe to its first metrics.
+    /// Median time from the start of a daemon with five probes to its first metrics.
     start_seconds: Option<f64>,
     /// What did not hold; empty when everything did.
     complaint: String,
@@ -51,14 +56,15 @@ pub async fn run(
     json: bool,
 ) -> Result<Exit> {
     let mut rows = Vec::new();
-    let lab = context.lab(Lane::Virtual).await?;
-    for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
-        rows.push(measure(context, &lab, &kernel, Lane::Virtual, loader, ENDURANCE).await?);
-        context.progress.step(&kernel.label(), DONE);
-    }
+    // First, because it may be refused, and what was measured before would be lost.
     if on_host {
-        let lab = context.lab(Lane::Host).await?;
-        rows.push(measure(context, &lab, &host_kernel(), Lane::Host, loader, RATE).await?);
+        let subject = Subject::prepare(context, Lane::Host, loader, RATE).await?;
+        rows.push(subject.measure(&host_kernel()).await?);
+    }
+    let subject = Subject::prepare(context, Lane::Virtual, loader, ENDURANCE).await?;
+    for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
+        rows.push(subject.measure(&kernel).await?);
+        context.progress.step(&kernel.label(), DONE);
     }
     if json {
         out::json(&rows)?;
@@ -72,40 +78,47 @@ pub async fn run(
     })
 }
 
-async fn measure(
-    context: &Context,
-    lab: &Lab,
-    kernel: &Kernel,
-    lane: Lane,
-    loader: Loader,
-    scenario: &str,
-) -> Result<Row> {
-    let loaded = context.project.load(&[scenario.into()])?;
-    let loaded = loaded
-        .first()
-        .ok_or_else(|| miette!("no scenario `{scenario}`"))?;
-    let files = Builder::default().files(context, loaded).await?;
-    let probed = context.project.program("probed", PROBED_VARIABLE)?;
-    let input = Input {
-        seed: 1,
-        lane,
-        loader,
-        probed: Some(&probed),
-    };
-    let record = lab.run(kernel, &request(loaded, &files, &input)?).await?;
-    if record.end != GuestEnd::Completed {
-        return Err(miette!("{scenario} on {}: {}", kernel.label(), record.end));
+/// What is run on each kernel of a lane.
+struct Subject {
+    lab: Lab,
+    loaded: Loaded,
+    request: Request,
+}
+
+impl Subject {
+    async fn prepare(context: &Context, lane: Lane, loader: Loader, scenario: &str) -> Result<Self> {
+        let loaded = load(context, scenario)?;
+        let files = Builder::default().files(context, &loaded).await?;
+        let probed = context.project.program("probed", PROBED_VARIABLE)?;
+        let input = Input {
+            seed: 1,
+            lane,
+            loader,
+            probed: Some(&probed),
+        };
+        Ok(Self {
+            lab: context.lab(lane).await?,
+            request: request(&loaded, &files, &input)?,
+            loaded,
+        })
     }
-    let complaint = match judge_record(loaded, &record).await?.verdict {
-        Verdict::Failed { reason } | Verdict::Infra { reason } => reason,
-        _ => String::new(),
-    };
-    row(&record, complaint)
+
+    async fn measure(&self, kernel: &Kernel) -> Result<Row> {
+        let record = completed(self.lab.run(kernel, &self.request).await?)?;
+        let complaint = match judge_record(&self.loaded, &record).await?.verdict {
+            Verdict::Passed => String::new(),
+            Verdict::Failed { reason }
+            | Verdict::Infra { reason }
+            | Verdict::Skipped { reason }
+            | Verdict::Unsupported { reason, .. } => reason,
+        };
+        row(&record, complaint)
+    }
 }
 
 fn row(record: &Record, complaint: String) -> Result<Row> {
-    let (client, server) = (read(record, "load.requests")?, read(record, "load.logs")?);
-    let probe = read(record, "metrics")?;
+    let (client, server) = (series(record, "load.requests")?, series(record, "load.logs")?);
+    let probe = series(record, "metrics")?;
     let one = |name: &str| {
         let mut found = client.iter().filter(|series| series.name == name);
         found.next().map(|series| series.value)
@@ -128,15 +141,6 @@ fn row(record: &Record, complaint: String) -> Result<Row> {
         start_seconds: one("daemon_start_seconds"),
         complaint,
     })
-}
-
-fn read(record: &Record, output: &str) -> Result<Vec<Series>> {
-    let text = record
-        .outputs
-        .get(output)
-        .ok_or_else(|| miette!("the run brought no {output} home"))?
-        .text();
-    scenario::read_openmetrics(&text).map_err(|error| miette!("{error}"))
 }
 
 fn sum(series: &[Series], name: &str) -> f64 {

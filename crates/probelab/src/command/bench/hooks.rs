@@ -7,8 +7,9 @@
 use miette::{Result, miette};
 use scenario::Series;
 use serde::Serialize;
-use wire::{GuestEnd, Lane, Loader, Record};
+use wire::{Lane, Loader, Record};
 
+use super::{completed, load, series};
 use crate::{
     build::Builder,
     cells::{Input, fetch_all, request},
@@ -94,11 +95,8 @@ struct Row {
 /// Runs the command.
 pub async fn run(context: &Context, patterns: &[String], loader: Loader, json: bool) -> Result<Exit> {
     let lab = context.lab(Lane::Virtual).await?;
-    let scenarios = context.project.load(&[SCENARIO.into()])?;
-    let loaded = scenarios
-        .first()
-        .ok_or_else(|| miette!("no scenario `{SCENARIO}`"))?;
-    let files = Builder::default().files(context, loaded).await?;
+    let loaded = load(context, SCENARIO)?;
+    let files = Builder::default().files(context, &loaded).await?;
     let probed = context.project.program("probed", PROBED_VARIABLE)?;
     let input = Input {
         seed: 1,
@@ -106,13 +104,10 @@ pub async fn run(context: &Context, patterns: &[String], loader: Loader, json: b
         loader,
         probed: Some(&probed),
     };
-    let request = request(loaded, &files, &input)?;
+    let request = request(&loaded, &files, &input)?;
     let mut rows = Vec::new();
     for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
-        let record = lab.run(&kernel, &request).await?;
-        if record.end != GuestEnd::Completed {
-            return Err(miette!("{SCENARIO} on {}: {}", kernel.label(), record.end));
-        }
+        let record = completed(lab.run(&kernel, &request).await?)?;
         rows.extend(measure(&kernel.label(), &record)?);
         context.progress.step(&kernel.label(), DONE);
     }
@@ -126,14 +121,6 @@ pub async fn run(context: &Context, patterns: &[String], loader: Loader, json: b
     } else {
         Exit::Failed
     })
-}
-
-fn series(record: &Record, output: &str) -> Result<Vec<Series>> {
-    let output = record
-        .outputs
-        .get(output)
-        .ok_or_else(|| miette!("the run brought no output `{output}`"))?;
-    scenario::read_openmetrics(&output.text()).map_err(|error| miette!("{error}"))
 }
 
 /// Sum of the series of this name whose labels fit.

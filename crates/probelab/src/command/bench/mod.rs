@@ -4,9 +4,11 @@ mod daemon;
 mod hooks;
 mod vm;
 
-use miette::Result;
+use miette::{Result, miette};
+use scenario::Series;
+use wire::{GuestEnd, Record};
 
-use crate::{cli::Bench, exit::Exit, open::Context};
+use crate::{cli::Bench, exit::Exit, files::Loaded, open::Context};
 
 /// Runs the command.
 pub async fn run(context: &Context, command: &Bench) -> Result<Exit> {
@@ -25,4 +27,36 @@ pub async fn run(context: &Context, command: &Bench) -> Result<Exit> {
         } => daemon::run(context, kernel, *loader, !*no_host, *json).await,
         Bench::Hooks { kernel, loader, json } => hooks::run(context, kernel, *loader, *json).await,
     }
+}
+
+/// The scenario that is measured.
+fn load(context: &Context, name: &str) -> Result<Loaded> {
+    let loaded = context.project.load(&[name.into()])?;
+    loaded
+        .into_iter()
+        .next()
+        .ok_or_else(|| miette!("no scenario `{name}`"))
+}
+
+/// A record that has all there is to measure.
+fn completed(record: Record) -> Result<Record> {
+    if record.end == GuestEnd::Completed {
+        return Ok(record);
+    }
+    Err(miette!(
+        "{} on {}: {}",
+        record.scenario,
+        record.kernel.label(),
+        record.end
+    ))
+}
+
+/// What an output of a record says.
+fn series(record: &Record, output: &str) -> Result<Vec<Series>> {
+    let text = record
+        .outputs
+        .get(output)
+        .ok_or_else(|| miette!("the run brought no {output} home"))?
+        .text();
+    scenario::read_openmetrics(&text).map_err(|error| miette!("{error}"))
 }

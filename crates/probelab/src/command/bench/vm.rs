@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, path::Path};
 use miette::{IntoDiagnostic, Result, miette};
 use serde::Serialize;
 use vm::{cache::Cache, kernels::Kernel, run::Lab};
-use wire::{GuestEnd, Lane, Loader, Record};
+use wire::{Lane, Loader, Record};
 
+use super::{completed, load, series};
 use crate::{
     build::Builder,
     cells::{Input, request},
@@ -56,15 +57,12 @@ pub async fn run(
     json: bool,
 ) -> Result<Exit> {
     let lab = context.lab(Lane::Virtual).await?;
-    let loaded = context.project.load(&[SCENARIO.into()])?;
-    let loaded = loaded
-        .first()
-        .ok_or_else(|| miette!("no scenario `{SCENARIO}`"))?;
+    let loaded = load(context, SCENARIO)?;
     let probed = context.project.program("probed", PROBED_VARIABLE)?;
     let mut rows = Vec::new();
     for source in context.sources(patterns, None)? {
         let kernel = context.fetch(&source).await?;
-        rows.push(measure(context, &lab, &kernel, loaded, &probed, boots, restores).await?);
+        rows.push(measure(context, &lab, &kernel, &loaded, &probed, boots, restores).await?);
         context.progress.step(&kernel.label(), DONE);
     }
     if json {
@@ -145,20 +143,8 @@ async fn measure(
     })
 }
 
-fn completed(record: Record) -> Result<Record> {
-    if record.end == GuestEnd::Completed {
-        Ok(record)
-    } else {
-        Err(miette!("{}: {}", record.scenario, record.end))
-    }
-}
-
 fn cost(record: &Record) -> Result<Cost> {
-    let metrics = record
-        .outputs
-        .get("metrics")
-        .ok_or_else(|| miette!("the run brought no metrics home"))?;
-    let series = scenario::read_openmetrics(&metrics.text()).map_err(|error| miette!("{error}"))?;
+    let series = series(record, "metrics")?;
     let sum = |name: &str, program: Option<&str>| -> f64 {
         series
             .iter()
