@@ -10,13 +10,14 @@ use serde::Serialize;
 use vm::{
     kernels::Kernel,
     run::{Lab, Request},
+    visit::Place,
 };
 use wire::{Lane, Loader, Record};
 
 use super::{completed, load, series};
 use crate::{
     build::Builder,
-    cells::{Input, fetch_all, host_kernel, request},
+    cells::{Input, fetch_all, request, running_kernel},
     exit::Exit,
     files::Loaded,
     open::{Context, PROBED_VARIABLE},
@@ -58,10 +59,12 @@ pub async fn run(
     let mut rows = Vec::new();
     // First, because it may be refused, and what was measured before would be lost.
     if on_host {
-        let subject = Subject::prepare(context, Lane::Host, loader, RATE).await?;
-        rows.push(subject.measure(&host_kernel()).await?);
+        let subject = Subject::prepare(context, Some(&Place::Here), loader, RATE).await?;
+        let measured = subject.measure(&running_kernel(&Place::Here.kernel_name())).await;
+        subject.lab.close().await;
+        rows.push(measured?);
     }
-    let subject = Subject::prepare(context, Lane::Virtual, loader, ENDURANCE).await?;
+    let subject = Subject::prepare(context, None, loader, ENDURANCE).await?;
     for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
         rows.push(subject.measure(&kernel).await?);
         context.progress.step(&kernel.label(), DONE);
@@ -86,7 +89,14 @@ struct Subject {
 }
 
 impl Subject {
-    async fn prepare(context: &Context, lane: Lane, loader: Loader, scenario: &str) -> Result<Self> {
+    /// In the virtual lane, or on the machine of a place.
+    async fn prepare(
+        context: &Context,
+        place: Option<&Place>,
+        loader: Loader,
+        scenario: &str,
+    ) -> Result<Self> {
+        let lane = place.map_or(Lane::Virtual, |_| Lane::Host);
         let loaded = load(context, scenario)?;
         let files = Builder::default().files(context, &loaded).await?;
         let probed = context.project.program("probed", PROBED_VARIABLE)?;
@@ -96,9 +106,10 @@ impl Subject {
             loader,
             probed: Some(&probed),
         };
+        let request = request(&loaded, &files, &input)?;
         Ok(Self {
-            lab: context.lab(lane).await?,
-            request: request(&loaded, &files, &input)?,
+            lab: context.lab_at(lane, place).await?,
+            request,
             loaded,
         })
     }
