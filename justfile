@@ -40,6 +40,7 @@ bench: build
     target/release/probelab --allow-drift bench vm
     target/release/probelab --allow-drift bench hooks
     target/release/probelab --allow-drift bench daemon
+    target/release/probelab --allow-drift bench kills
     cargo bench --locked -p probe
 
 # Every scenario on every pinned build; what is recorded already is not run again.

@@ -1,7 +1,8 @@
 //! The blocklist: drops, bounces or lets pass frames by the longest prefix their address is in, as they arrive.
 //!
 //! The list is in the manifest and in a file that is read again when it changes, while packets flow. What the program
-//! cannot read passes; when the daemon ends, however it ends, everything passes.
+//! cannot read passes; when the daemon ends, however it ends, everything passes, unless the manifest names a file that keeps
+//! the program in place for the next one.
 
 pub mod entry;
 pub mod kernel;
@@ -61,7 +62,7 @@ pub struct Reading {
     pub list_in_force: bool,
 }
 
-/// The blocklist in place. Dropping it lets everything pass.
+/// The blocklist in place. Dropping it lets everything pass, unless a file keeps it.
 #[derive(Debug)]
 pub struct Blocklist {
     kernel: Kernel,

@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::{io::ErrorKind, net::UdpSocket, process::Command, time::Duration};
+use std::{io::ErrorKind, net::UdpSocket, path::Path, process::Command, time::Duration};
 
 use nix::sched::{CloneFlags, unshare};
 use probe::{Probe, interface::Interface, loader::Loader};
@@ -133,5 +133,78 @@ fn the_filter_counts_what_arrives_and_takes_nothing_away() {
             ]
         );
         assert_eq!((reading.hits.unaccounted, reading.socket_drops), (0, 0));
+    }
+}
+
+/// A BPF filesystem in a folder, until it is dropped.
+struct BpfFilesystem(tempfile::TempDir);
+
+impl BpfFilesystem {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "bpf", "none"])
+            .arg(folder.path())
+            .status();
+        if mount.is_ok_and(|status| status.success()) {
+            return Some(Self(folder));
+        }
+        eprintln!("SKIPPED: no BPF filesystem can be mounted");
+        None
+    }
+}
+
+impl Drop for BpfFilesystem {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn what_a_file_keeps_decides_without_a_daemon_and_is_taken_over() {
+    let Some(filesystem) = alone().then(BpfFilesystem::mount).flatten() else {
+        return;
+    };
+    let path = filesystem.0.path().join("blocklist");
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let start = |loader, prefix: &str, path: &Path| {
+        let mut config = common::config(8);
+        config.keep_in = Some(path.to_owned());
+        let prefix = prefix.parse().unwrap();
+        let entry = Entry {
+            prefix,
+            action: Action::Drop,
+            shadow: false,
+            ttl_seconds: None,
+        };
+        let kernel = Kernel::load(loader, config).unwrap();
+        Blocklist::new(kernel, Entries::from([(prefix, entry)]), false, None).unwrap()
+    };
+    for (first, second) in [(0, 0), (1, 1), (0, 1), (1, 0)] {
+        let (first, second) = (Loader::ALL[first], Loader::ALL[second]);
+        let mut blocklist = start(first, "127.0.0.0/8", &path);
+        blocklist.attach().unwrap();
+        blocklist.prove().unwrap();
+        drop(blocklist);
+        assert_eq!(ten_datagrams(&receiver), 0, "{first}: kept");
+
+        let mut next = start(second, "192.0.2.0/24", &path);
+        assert_eq!(ten_datagrams(&receiver), 0, "loaded is not attached");
+        next.attach().unwrap();
+        next.prove().unwrap();
+        assert_eq!(
+            ten_datagrams(&receiver),
+            10,
+            "{second} after {first}: another list"
+        );
+        drop(next);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    // A file that is no link's, and a place where there can be none.
+    for wrong in [filesystem.0.path().to_owned(), "/nowhere/blocklist".into()] {
+        let error = start(Loader::Aya, "127.0.0.0/8", &wrong).attach().unwrap_err();
+        assert!(error.to_string().contains(&*wrong.to_string_lossy()), "{error}");
+        assert_eq!(ten_datagrams(&receiver), 10);
     }
 }

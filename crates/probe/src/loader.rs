@@ -8,6 +8,7 @@ mod aya;
 mod elf;
 mod libbpf;
 mod test_run;
+mod xdp_link;
 
 use std::{
     fmt,
@@ -263,10 +264,7 @@ fn last_lines(log: &str) -> String {
 
 /// What to do about a refusal, as far as its words tell.
 fn hint(reason: &str) -> &'static str {
-    if reason.contains("os error 1)") || reason.contains("Operation not permitted") {
-        "; it needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN), and before Linux 5.11 CAP_SYS_RESOURCE to raise \
-         RLIMIT_MEMLOCK"
-    } else if reason.contains("os error 12)") || reason.contains("Cannot allocate memory") {
+    if reason.contains("os error 12)") || reason.contains("Cannot allocate memory") {
         "; out of locked memory: raise RLIMIT_MEMLOCK (ulimit -l) or make the maps smaller"
     } else if reason.contains("os error 16)") || reason.contains("Device or resource busy") {
         "; something else is attached there already, and it is left alone"
@@ -374,14 +372,45 @@ impl Object {
         };
         match held {
             Ok(held) => Ok(Link { _held: held }),
-            Err(reason) => Err(LoadError::Attach {
-                loader: self.loader,
-                object: self.name,
-                program: program.to_owned(),
-                hook: hook.to_string(),
-                hint: hint(&reason),
-                reason,
+            Err(reason) => Err(self.not_attached(program, hook, reason)),
+        }
+    }
+
+    /// Hangs an XDP program on an interface by a link that a file of a BPF filesystem keeps, so that it stays when this
+    /// process ends. A link that the file keeps already gets this program instead of its own.
+    ///
+    /// # Errors
+    /// When the program is missing or the kernel refuses; when the file keeps something else.
+    pub fn attach_xdp_kept(
+        &self,
+        program: &str,
+        interface_index: u32,
+        mode: XdpMode,
+        path: &Path,
+    ) -> Result<Link, LoadError> {
+        let fd = self.program(program)?;
+        match xdp_link::keep(fd, interface_index, mode, path) {
+            Ok(link) => Ok(Link {
+                _held: Some(Box::new(link)),
             }),
+            Err(reason) => {
+                let hook = Hook::Xdp {
+                    interface_index,
+                    mode,
+                };
+                Err(self.not_attached(program, &hook, reason))
+            }
+        }
+    }
+
+    fn not_attached(&self, program: &str, hook: &Hook<'_>, reason: String) -> LoadError {
+        LoadError::Attach {
+            loader: self.loader,
+            object: self.name,
+            program: program.to_owned(),
+            hook: hook.to_string(),
+            hint: hint(&reason),
+            reason,
         }
     }
 

@@ -96,6 +96,15 @@ enum Command {
         #[arg(long, value_enum, default_value_t = FormatArgument::Prometheus)]
         format: FormatArgument,
     },
+    /// Print which capabilities each kind of probe needs on this kernel.
+    Capabilities {
+        /// The library that loads the probes: libbpf or aya.
+        #[arg(long, value_name = "LOADER", default_value_t)]
+        loader: Loader,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Learn what good and bad states of this system look like, and tell them apart.
     #[command(subcommand)]
     State(state::StateCommand),
@@ -223,6 +232,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
             print!("{}", Format::from(format).text(&programs::families()?));
             Ok(())
         }
+        Command::Capabilities { loader, json } => privileges::print(loader, json, std::io::stdout().lock()),
         Command::State(command) => state::execute(command),
         Command::Top(arguments) => top::run(&arguments),
         Command::Slo(command) => slo::execute(command),

@@ -92,8 +92,10 @@ impl<S: Spec + 'static> From<S> for Body {
 /// The kinds of probe there are: which version of manifests has them, the type of their `spec`, and what it means.
 macro_rules! kinds {
     ($($kind:ident: $version:ident, $spec:ty, $body:expr;)*) => {
-        #[derive(Debug, Clone, Copy, Deserialize)]
-        enum Kind {
+        /// A kind of probe.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+        #[allow(missing_docs, reason = "the kinds' own documentation is their specs'")]
+        pub enum Kind {
             $($kind,)*
         }
 
@@ -138,6 +140,8 @@ kinds! {
 /// One document: one probe.
 #[derive(Debug)]
 pub struct Manifest {
+    /// Of which kind it is.
+    pub kind: Kind,
     /// How it is called.
     pub metadata: Metadata,
     /// Whom it watches; `None`: whatever its spec says.
@@ -198,14 +202,16 @@ impl<'de> Visitor<'de> for Document {
             }
         }
         let version = version.ok_or_else(|| A::Error::missing_field("apiVersion"))?;
+        let kind = kind.ok_or_else(|| A::Error::missing_field("kind"))?;
         let body = body.ok_or_else(|| A::Error::missing_field("spec"))?;
-        if let Some(kind) = kind.filter(|kind| kind.version() != version) {
+        if kind.version() != version {
             return Err(A::Error::custom(format!("{kind:?} is not of this `apiVersion`")));
         }
         if selector.is_some() && body.selector.is_some() {
             return Err(A::Error::custom("whom it watches is said in `spec` already"));
         }
         Ok(Manifest {
+            kind,
             metadata: metadata.ok_or_else(|| A::Error::missing_field("metadata"))?,
             selector: selector.or(body.selector),
             spec: body.spec,

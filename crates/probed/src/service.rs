@@ -13,6 +13,7 @@ use sysstate::Reading;
 use crate::exports::Export;
 use crate::manifest::{Manifest, ManifestError};
 use crate::otlp::Span;
+use crate::privileges::{Work, is_refusal};
 use crate::selector::Selector;
 use crate::state::Live;
 use crate::targets::Machine;
@@ -111,6 +112,7 @@ fn unix_time() -> Duration {
 
 struct Attached {
     name: String,
+    work: Work,
     selector: Option<Selector>,
     exports: Vec<Export>,
     probe: Box<dyn Probe>,
@@ -173,6 +175,12 @@ impl Service {
         }
         for attached in &mut service.attached {
             if let Err(reason) = attached.probe.prove() {
+                if is_refusal(&reason) {
+                    return Err(attached
+                        .work
+                        .explain(loader, reason.into())
+                        .context(format!("probe {:?}", attached.name)));
+                }
                 tracing::error!("probe {:?}: {reason}", attached.name);
                 service
                     .unready
@@ -183,6 +191,7 @@ impl Service {
     }
 
     fn attach(&mut self, manifest: Manifest) -> anyhow::Result<()> {
+        let work = Work::of(&manifest);
         let name = manifest.metadata.name;
         if let Some(control) = manifest.spec.control() {
             tracing::warn!(
@@ -197,9 +206,10 @@ impl Service {
         };
         self.attached.push(Attached {
             name,
+            work,
             selector: manifest.selector,
             exports: manifest.exports,
-            probe: probe.map_err(|error| anyhow!(error))?,
+            probe: probe.map_err(|error| work.explain(self.loader, error))?,
         });
         Ok(())
     }

@@ -282,6 +282,18 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// What a hundred `kill -9` of the daemon under load leave behind, and what it counts afterwards
+    Kills {
+        /// Kernels
+        #[arg(long, short, default_value = "all")]
+        kernel: Vec<String>,
+        /// Loader of the probes: libbpf or aya
+        #[arg(long, default_value_t)]
+        loader: Loader,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `probelab kernels`.

@@ -1,6 +1,6 @@
 //! The kernel half: loaded, attached to an interface, its maps written and read.
 
-use std::{fmt, io, net::IpAddr};
+use std::{fmt, io, net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use probe::{
@@ -52,6 +52,8 @@ pub struct Config {
     pub jumbo: bool,
     /// How many entries a list can have.
     pub max_entries: u32,
+    /// A file of a BPF filesystem that keeps the program on the interface when this process ends.
+    pub keep_in: Option<PathBuf>,
     /// Use an object with a known mistake. For the lab's negative controls only.
     pub control: Option<Control>,
 }
@@ -161,19 +163,30 @@ impl Kernel {
     /// # Errors
     /// When the interface has a program already, or its driver knows no XDP.
     pub fn attach(&mut self) -> Result<(), AttachError> {
-        let hook = Hook::Xdp {
-            interface_index: self.config.interface.index,
-            mode: self.config.mode,
+        let (program, mode) = (program(&self.config), self.config.mode);
+        let interface_index = self.config.interface.index;
+        let link = match &self.config.keep_in {
+            Some(path) => self.object.attach_xdp_kept(program, interface_index, mode, path),
+            None => {
+                let hook = Hook::Xdp {
+                    interface_index,
+                    mode,
+                };
+                self.object.attach(program, &hook)
+            }
         };
-        match self.object.attach(program(&self.config), &hook) {
+        match link {
             Ok(link) => {
                 self.link = Some(link);
                 Ok(())
             }
+            // A kept link that could not be taken over is nobody else's.
+            Err(error) if self.config.keep_in.as_ref().is_some_and(|path| path.exists()) => Err(error.into()),
             Err(error) => Err(self.occupied().unwrap_or(AttachError::Load(error))),
         }
     }
 
+    /// Who has the interface already.
     fn occupied(&self) -> Option<AttachError> {
         let interface = &self.config.interface;
         [XdpMode::Native, XdpMode::Generic].into_iter().find_map(|mode| {

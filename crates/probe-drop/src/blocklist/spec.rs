@@ -53,6 +53,10 @@ pub struct Spec {
     /// Take frames that need several buffers, as large MTUs do; from Linux 5.18 on.
     #[serde(default)]
     pub jumbo: bool,
+    /// A file to make in a BPF filesystem, such as `/sys/fs/bpf/blocklist`. It keeps the list as it was last in force when
+    /// the daemon ends, however it ends; the next one takes over without a gap, and counts from 0. Removing the file lets
+    /// everything pass.
+    pub keep_in: Option<PathBuf>,
     /// How often the file is looked at and entries that have ended are taken out, in seconds.
     #[serde(default = "default_check_seconds")]
     pub check_seconds: u32,
@@ -141,6 +145,7 @@ impl Spec {
             drop_deep_tags: self.deep_tags == Policy::Drop,
             jumbo: self.jumbo,
             max_entries: self.max_entries,
+            keep_in: self.keep_in.clone(),
             control: self.control,
         }
     }

@@ -28,6 +28,7 @@ pub fn config(max_entries: u32) -> Config {
         drop_unreadable: false,
         drop_deep_tags: false,
         jumbo: false,
+        keep_in: None,
         max_entries,
         control: None,
     }

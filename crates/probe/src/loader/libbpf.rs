@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     sync::{Mutex, MutexGuard, Once, PoisonError},
 };
@@ -12,7 +12,7 @@ use libbpf_rs::{
     TracepointCategory, UprobeMultiOpts, libbpf_sys, set_print,
 };
 
-use super::{Hook, Knobs, Loaded, XdpMode, elf::CONSTANTS, elf::Parts};
+use super::{Hook, Knobs, Loaded, elf::CONSTANTS, elf::Parts, xdp_link};
 
 struct LibbpfObject {
     object: Object,
@@ -138,7 +138,10 @@ impl Loaded for LibbpfObject {
                 let fd = self
                     .program(name)
                     .ok_or_else(|| String::from("the program is not loaded"))?;
-                return attach_xdp(fd, *interface_index, *mode).map_err(|error| error.to_string());
+                // The library's own call for it has no way to say where the program is to run.
+                let link =
+                    xdp_link::create(fd, *interface_index, *mode).map_err(|error| error.to_string())?;
+                return Ok(Box::new(link));
             }
             Hook::Socket(_) => return Err(String::from("sockets take their filter by themselves")),
         };
@@ -157,35 +160,4 @@ fn attach_uprobe(program: &ProgramMut<'_>, path: &Path, offset: usize) -> Result
         tracing::debug!("no uprobe_multi link here: {reason}");
         told(|| program.attach_uprobe(false, -1, path, offset))
     })
-}
-
-/// The library's own call for it has no way to say where the program is to run.
-fn attach_xdp(
-    program: BorrowedFd<'_>,
-    interface_index: u32,
-    mode: XdpMode,
-) -> std::io::Result<Box<dyn Send>> {
-    let target = i32::try_from(interface_index).map_err(std::io::Error::other)?;
-    let options = libbpf_sys::bpf_link_create_opts {
-        sz: size_of::<libbpf_sys::bpf_link_create_opts>() as libbpf_sys::size_t,
-        flags: match mode {
-            XdpMode::Native => libbpf_sys::XDP_FLAGS_DRV_MODE,
-            XdpMode::Generic => libbpf_sys::XDP_FLAGS_SKB_MODE,
-        },
-        ..Default::default()
-    };
-    // SAFETY: the descriptor is open and `options`, whose size is in it, lives until the call returns.
-    let fd = unsafe {
-        libbpf_sys::bpf_link_create(
-            program.as_raw_fd(),
-            target,
-            libbpf_sys::BPF_XDP,
-            &raw const options,
-        )
-    };
-    if fd < 0 {
-        return Err(std::io::Error::from_raw_os_error(-fd));
-    }
-    // SAFETY: the kernel has just made this descriptor for us; closing it takes the program off.
-    Ok(Box::new(unsafe { OwnedFd::from_raw_fd(fd) }))
 }

@@ -5,23 +5,16 @@
 //! measured and what the judge said of it.
 
 use miette::{Result, miette};
-use scenario::{Series, Verdict};
+use scenario::Series;
 use serde::Serialize;
-use vm::{
-    kernels::Kernel,
-    run::{Lab, Request},
-    visit::Place,
-};
+use vm::{kernels::Kernel, visit::Place};
 use wire::{Lane, Loader, Record};
 
-use super::{completed, load, series};
+use super::{series, subject::Subject};
 use crate::{
-    build::Builder,
-    cells::{Input, fetch_all, request, running_kernel},
+    cells::{fetch_all, running_kernel},
     exit::Exit,
-    files::Loaded,
-    open::{Context, PROBED_VARIABLE},
-    oracle_tools::judge_record,
+    open::Context,
     out::{self, out},
     show::{DONE, bytes},
 };
@@ -60,13 +53,13 @@ pub async fn run(
     // First, because it may be refused, and what was measured before would be lost.
     if on_host {
         let subject = Subject::prepare(context, Some(&Place::Here), loader, RATE).await?;
-        let measured = subject.measure(&running_kernel(&Place::Here.kernel_name())).await;
-        subject.lab.close().await;
+        let measured = measure(&subject, &running_kernel(&Place::Here.kernel_name())).await;
+        subject.close().await;
         rows.push(measured?);
     }
     let subject = Subject::prepare(context, None, loader, ENDURANCE).await?;
     for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
-        rows.push(subject.measure(&kernel).await?);
+        rows.push(measure(&subject, &kernel).await?);
         context.progress.step(&kernel.label(), DONE);
     }
     if json {
@@ -81,50 +74,9 @@ pub async fn run(
     })
 }
 
-/// What is run on each kernel of a lane.
-struct Subject {
-    lab: Lab,
-    loaded: Loaded,
-    request: Request,
-}
-
-impl Subject {
-    /// In the virtual lane, or on the machine of a place.
-    async fn prepare(
-        context: &Context,
-        place: Option<&Place>,
-        loader: Loader,
-        scenario: &str,
-    ) -> Result<Self> {
-        let lane = place.map_or(Lane::Virtual, |_| Lane::Host);
-        let loaded = load(context, scenario)?;
-        let files = Builder::default().files(context, &loaded).await?;
-        let probed = context.project.program("probed", PROBED_VARIABLE)?;
-        let input = Input {
-            seed: 1,
-            lane,
-            loader,
-            probed: Some(&probed),
-        };
-        let request = request(&loaded, &files, &input)?;
-        Ok(Self {
-            lab: context.lab_at(lane, place).await?,
-            request,
-            loaded,
-        })
-    }
-
-    async fn measure(&self, kernel: &Kernel) -> Result<Row> {
-        let record = completed(self.lab.run(kernel, &self.request).await?)?;
-        let complaint = match judge_record(&self.loaded, &record).await?.verdict {
-            Verdict::Passed => String::new(),
-            Verdict::Failed { reason }
-            | Verdict::Infra { reason }
-            | Verdict::Skipped { reason }
-            | Verdict::Unsupported { reason, .. } => reason,
-        };
-        row(&record, complaint)
-    }
+async fn measure(subject: &Subject, kernel: &Kernel) -> Result<Row> {
+    let (record, complaint) = subject.run(kernel).await?;
+    row(&record, complaint)
 }
 
 fn row(record: &Record, complaint: String) -> Result<Row> {

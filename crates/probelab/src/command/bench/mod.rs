@@ -2,6 +2,8 @@
 
 mod daemon;
 mod hooks;
+mod kills;
+mod subject;
 mod vm;
 
 use miette::{Result, miette};
@@ -25,6 +27,7 @@ pub async fn run(context: &Context, command: &Bench) -> Result<Exit> {
             no_host,
             json,
         } => daemon::run(context, kernel, *loader, !*no_host, *json).await,
+        Bench::Kills { kernel, loader, json } => kills::run(context, kernel, *loader, *json).await,
         Bench::Hooks { kernel, loader, json } => hooks::run(context, kernel, *loader, *json).await,
     }
 }
