@@ -71,7 +71,7 @@ pub enum Command {
         json: bool,
     },
     /// Run every known mistake of a probe against the scenario that must catch it
-    Mutants(Matrix),
+    Mutants(Mutants),
     /// Say what is missing on this machine and how to get it
     Doctor {
         /// Decide anew whether the kvm lane works
@@ -294,6 +294,16 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `probelab mutants`.
+#[derive(Debug, Args)]
+pub struct Mutants {
+    #[command(flatten)]
+    pub matrix: Matrix,
+    /// Run everything, also where a record of the same inputs is stored
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 /// `probelab kernels`.

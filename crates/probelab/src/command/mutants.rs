@@ -6,7 +6,7 @@ use wire::Lane;
 
 use crate::{
     cells::{Done, Setup, Take, fetch_all, records_folder, run_all},
-    cli::Matrix,
+    cli::Mutants,
     exit::Exit,
     files::Loaded,
     mutants::{control, controls, find},
@@ -16,25 +16,26 @@ use crate::{
 };
 
 /// Runs the command.
-pub async fn run(context: &Context, arguments: &Matrix) -> Result<Exit> {
+pub async fn run(context: &Context, arguments: &Mutants) -> Result<Exit> {
+    let (matrix, fresh) = (&arguments.matrix, arguments.fresh);
     let found = find(&context.project.path("bpf"))?;
     let wanted: Vec<String> = found.keys().map(|mutant| control(mutant)).collect();
     let turns_one_on = |loaded: &Loaded| controls(loaded).iter().any(|control| wanted.contains(control));
     let mut scenarios = context.project.load(&["all".into()])?;
     scenarios.retain(turns_one_on);
 
-    let kernels = fetch_all(context, &context.sources(&arguments.kernel, None)?).await?;
+    let kernels = fetch_all(context, &context.sources(&matrix.kernel, None)?).await?;
     let setup = Setup {
         lab: context.lab(Lane::Virtual).await?,
         kernels,
         probed: context.project.program("probed", PROBED_VARIABLE).ok(),
-        loaders: arguments.how.loader.loaders(),
+        loaders: matrix.how.loader.loaders(),
         seed: 1,
         lane: Lane::Virtual,
-        jobs: arguments.how.jobs(),
+        jobs: matrix.how.jobs(),
         records: records_folder(context, None)?,
         chosen: None,
-        take: Take::Nothing,
+        take: if fresh { Take::Nothing } else { Take::Passes },
     };
     let done = run_all(context, &setup, &scenarios).await?;
     let mutants: Vec<Mutant<'_>> = found
@@ -46,7 +47,7 @@ pub async fn run(context: &Context, arguments: &Matrix) -> Result<Exit> {
             cells: cells(name, &scenarios, &done),
         })
         .collect();
-    if arguments.how.json {
+    if matrix.how.json {
         text(&mutants_to_json(&mutants).into_diagnostic()?)?;
     } else {
         text(&mutants_text(&mutants, style()))?;
