@@ -5,6 +5,9 @@ export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER := if arch() == "x86_64" { "
 # Kernels of test-vm; the flake's lab shell says '*-nix'.
 test_kernels := env("PROBELAB_TEST_KERNELS", "all")
 
+# Its loader; the tests that need a machine use the other one, test-vm-both uses both.
+test_loader := env("PROBELAB_TEST_LOADER", "libbpf")
+
 # List the recipes.
 default:
     @just --list --unsorted
@@ -28,8 +31,8 @@ test:
 # Real kernels: every scenario on every pinned kernel, then the tests that need a machine.
 test-vm: build
     target/release/probelab doctor
-    target/release/probelab --allow-drift run all --kernel '{{ test_kernels }}'
-    PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --workspace --locked -E 'package(probelab)' --run-ignored only --no-fail-fast -j 1
+    target/release/probelab --allow-drift run all --kernel '{{ test_kernels }}' --loader {{ test_loader }}
+    PROBELAB_TEST_PROGRAM={{ justfile_directory() }}/target/release/probelab cargo nextest run --workspace --locked -E 'package(probelab)' --run-ignored only --no-fail-fast -j 3
 
 # Every scenario on every kernel with both loaders, compared.
 test-vm-both: build

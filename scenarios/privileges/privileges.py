@@ -5,7 +5,6 @@ The table is the daemon's own; whether it is true is up to the kernel. A daemon 
 set leaves of root's, as the one of a container does.
 """
 
-import ctypes
 import json
 import pathlib
 import resource
@@ -13,15 +12,11 @@ import subprocess
 
 import left
 import sched
+from confine import NUMBERS, confine
 from daemon import Daemon, OwnDaemon, wait_for
 
 PROBED = "/lab/bin/probed"
 OWN_PORT = 9465
-PR_CAPBSET_DROP = 24
-NUMBERS = {
-    "CAP_DAC_READ_SEARCH": 2, "CAP_SETPCAP": 8, "CAP_NET_ADMIN": 12, "CAP_NET_RAW": 13, "CAP_SYS_PTRACE": 19,
-    "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24, "CAP_PERFMON": 38, "CAP_BPF": 39,
-}
 PARANOID = pathlib.Path("/proc/sys/kernel/perf_event_paranoid")
 # What may be left once everything is attached: maps are read with it on some kernels.
 MAY_KEEP = 1 << NUMBERS["CAP_BPF"]
@@ -36,19 +31,6 @@ SPECS = {
     "XdpBlocklist": "{interface: lab0}",
 }
 
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def confine(capabilities):
-    """Leaves this process, which is about to become another program, nothing else to gain, and of locked memory less than
-    any probe's maps take."""
-    resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, 4096))
-    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
-        others = set(range(int(file.read()) + 1)) - {NUMBERS[name] for name in capabilities}
-    # The right to drop goes last.
-    for number in sorted(others, key=lambda number: number == NUMBERS["CAP_SETPCAP"]):
-        assert libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0) == 0, number
-
 
 class ConfinedDaemon(OwnDaemon):
     """One that has some capabilities and no others."""
@@ -60,7 +42,12 @@ class ConfinedDaemon(OwnDaemon):
 
     def begin(self):
         self.process = subprocess.Popen(
-            self.command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: confine(self.capabilities))
+            self.command, stderr=subprocess.PIPE, text=True, preexec_fn=self.enter)
+
+    def enter(self):
+        """With less locked memory than any probe's maps take, so that raising the limit is needed where it counts."""
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (4096, 4096))
+        confine(self.capabilities)
 
     def runs(self):
         """Whether it comes up rather than end; what it says in the latter case is kept."""

@@ -407,4 +407,27 @@ mod tests {
         let http = GOOD.replace("spec:", "selector: {}\nspec:");
         assert!(parse(&http).unwrap_err().to_string().contains("cannot be told"));
     }
+
+    #[test]
+    fn no_text_makes_the_reader_panic() {
+        bolero::check!().for_each(|bytes: &[u8]| {
+            let _ = parse(&String::from_utf8_lossy(bytes));
+        });
+    }
+
+    #[test]
+    fn no_slip_of_the_pen_does_either() {
+        let right = format!("{GOOD}---\n{}", GOOD.replace("ports: [8000]", "ports: [1, 2]\n  control: wrong-pairing"));
+        assert!(parse(&right).is_ok());
+        bolero::check!()
+            .with_type::<Vec<(u16, u8)>>()
+            .for_each(|edits: &Vec<(u16, u8)>| {
+                let mut bytes = right.clone().into_bytes();
+                for (place, byte) in edits {
+                    let place = usize::from(*place) % bytes.len();
+                    bytes[place] = *byte;
+                }
+                let _ = parse(&String::from_utf8_lossy(&bytes));
+            });
+    }
 }

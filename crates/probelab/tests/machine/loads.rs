@@ -95,7 +95,8 @@ files = ["say"]"#,
 #[test]
 #[ignore = "needs the static programs and QEMU: just test-vm"]
 fn every_mutant_is_caught_by_the_expectations_that_it_must_fail() {
-    let said = passed(&mut lab("mutants --json"));
+    // The loader of `just test-vm`, whose records it takes.
+    let said = passed(&mut lab("mutants --loader libbpf --json"));
     let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     let mutants = report["mutants"].as_array().unwrap();
     let wrong_pairing = mutants
