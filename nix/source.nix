@@ -3,10 +3,14 @@ lib:
 lib.fileset.toSource {
   root = ../.;
   fileset = lib.fileset.unions [
+    # The flags of all C code.
+    ../.cargo
     ../Cargo.toml
     ../Cargo.lock
     ../bpf
     ../crates
+    # A scenario runs what it says.
+    ../deploy/daemonset.yaml
     ../scenarios
     ../vm
   ];
