@@ -108,3 +108,9 @@ fn every_mutant_is_caught_by_the_expectations_that_it_must_fail() {
     assert_eq!(caught_by, &["probe <= hey", "wire time", "buckets"]);
     assert!(mutants.iter().all(|mutant| mutant["caught"] == true), "{said:?}");
 }
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn faults_are_told_apart_by_a_model_of_the_same_system() {
+    passed(&mut lab("run state-drift --kernel 6.12"));
+}
