@@ -105,7 +105,7 @@ def ask(client, status):
 
 
 def main():
-    deployment = Deployment("daemonset.yaml")
+    deployment = Deployment("daemonset.kubernetes")
     for line in ("hostNetwork: true", "runAsUser: 0", "allowPrivilegeEscalation: false", "readOnlyRootFilesystem: true",
                  "drop: [ALL]"):
         assert deployment.says(line), line

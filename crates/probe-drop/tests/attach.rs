@@ -8,7 +8,12 @@ mod common;
 use std::{io::ErrorKind, net::UdpSocket, path::Path, process::Command, time::Duration};
 
 use nix::sched::{CloneFlags, unshare};
-use probe::{Probe, interface::Interface, loader::Loader};
+use probe::{
+    Probe,
+    interface::Interface,
+    loader::{Loader, XdpMode},
+    xdp::AttachedProgram,
+};
 use probe_drop::{
     blocklist::{
         Blocklist,
@@ -160,6 +165,17 @@ impl Drop for BpfFilesystem {
     }
 }
 
+/// The kernel takes the program off a little after the last name of its link is gone.
+fn wait_until_free() {
+    let loopback = Interface::by_name("lo").unwrap();
+    while AttachedProgram::of(&loopback, XdpMode::Generic)
+        .unwrap()
+        .is_some()
+    {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn what_a_file_keeps_decides_without_a_daemon_and_is_taken_over() {
     let Some(filesystem) = alone().then(BpfFilesystem::mount).flatten() else {
@@ -199,6 +215,7 @@ fn what_a_file_keeps_decides_without_a_daemon_and_is_taken_over() {
         );
         drop(next);
         std::fs::remove_file(&path).unwrap();
+        wait_until_free();
     }
 
     // A file that is no link's, and a place where there can be none.

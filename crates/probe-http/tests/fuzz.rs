@@ -27,7 +27,10 @@ fn slow_path() {
     check!().for_each(|bytes: &[u8]| {
         let mut path = SlowPath::default();
         let records = records(bytes);
-        let refused = records.iter().filter(|record| path.event(record).is_err()).count();
+        let refused = records
+            .iter()
+            .filter(|record| path.event(record).is_err())
+            .count();
         assert!(path.connections() <= records.len() - refused);
         path.expire(u64::MAX);
         assert_eq!(path.connections(), 0);

@@ -417,7 +417,10 @@ mod tests {
 
     #[test]
     fn no_slip_of_the_pen_does_either() {
-        let right = format!("{GOOD}---\n{}", GOOD.replace("ports: [8000]", "ports: [1, 2]\n  control: wrong-pairing"));
+        let right = format!(
+            "{GOOD}---\n{}",
+            GOOD.replace("ports: [8000]", "ports: [1, 2]\n  control: wrong-pairing")
+        );
         assert!(parse(&right).is_ok());
         bolero::check!()
             .with_type::<Vec<(u16, u8)>>()

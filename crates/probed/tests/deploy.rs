@@ -226,7 +226,12 @@ fn table_of_capabilities() -> BTreeSet<String> {
     let named = code.split("Capability::CAP_").skip(1);
     let is_part = |character: char| character.is_ascii_uppercase() || character == '_';
     named
-        .map(|rest| rest.split(|character| !is_part(character)).next().unwrap().to_owned())
+        .map(|rest| {
+            rest.split(|character| !is_part(character))
+                .next()
+                .unwrap()
+                .to_owned()
+        })
         .collect()
 }
 

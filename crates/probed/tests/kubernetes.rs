@@ -31,7 +31,9 @@ fn strict<T: JsonSchema>() -> jsonschema::Validator {
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
-            if map.get("properties").is_some_and(Value::is_object) && !map.contains_key("additionalProperties") {
+            if map.get("properties").is_some_and(Value::is_object)
+                && !map.contains_key("additionalProperties")
+            {
                 map.insert("additionalProperties".to_owned(), json!(false));
             }
             map.values_mut().for_each(close);
@@ -89,7 +91,10 @@ fn the_schemas_take_every_file() {
 #[test]
 fn a_slip_of_the_pen_is_found() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/daemonset.yaml");
-    let good = documents(&path).into_iter().find(|document| document["kind"] == "DaemonSet").unwrap();
+    let good = documents(&path)
+        .into_iter()
+        .find(|document| document["kind"] == "DaemonSet")
+        .unwrap();
     assert_eq!(faults(&good), Some(Vec::new()));
     let mut misspelt = good.clone();
     misspelt["spec"]["template"]["spec"]["hostNetwrk"] = json!(true);
@@ -97,7 +102,11 @@ fn a_slip_of_the_pen_is_found() {
     number["spec"]["template"]["spec"]["hostNetwork"] = json!("yes");
     let mut without = good;
     without["spec"].as_object_mut().unwrap().remove("selector");
-    for (wrong, words) in [(misspelt, "hostNetwrk"), (number, "boolean"), (without, "selector")] {
+    for (wrong, words) in [
+        (misspelt, "hostNetwrk"),
+        (number, "boolean"),
+        (without, "selector"),
+    ] {
         let faults = faults(&wrong).unwrap().join("; ");
         assert!(faults.contains(words), "{words}: {faults}");
     }

@@ -224,7 +224,10 @@ mod tests {
             .into_iter()
             .partition(|loaded| loaded.scenario.only_by_name().is_some());
         assert_eq!(names(&all), names(&rest));
-        assert_eq!(names(&some), ["http-endurance", "http-rate"]);
+        assert_eq!(
+            names(&some),
+            ["http-endurance", "http-rate", "restart-often", "state-drift"]
+        );
         assert_eq!(names(&project.load(&names(&some)).unwrap()), names(&some));
     }
 }

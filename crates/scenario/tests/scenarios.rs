@@ -58,7 +58,11 @@ fn the_control_of_http_latency_differs_only_in_what_it_must() {
     let lines = |name: &str| text(name).lines().map(str::to_owned).collect::<Vec<_>>();
     let (real, control) = (lines("http-latency"), lines("http-latency-wrong-pairing"));
     let differing: Vec<&String> = control.iter().filter(|line| !real.contains(line)).collect();
-    assert_eq!(differing.len(), 3, "about, must_fail and files: {differing:#?}");
+    assert_eq!(
+        differing.len(),
+        4,
+        "about, must_fail, files, and for how long it is asked: {differing:#?}"
+    );
 }
 
 #[test]
