@@ -256,44 +256,31 @@ pub enum Bench {
         json: bool,
     },
     /// Instructions per event of every probe beside the bcc tool for the same job, in one run
-    Hooks {
-        /// Kernels
-        #[arg(long, short, default_value = "all")]
-        kernel: Vec<String>,
-        /// Loader of the probes: libbpf or aya
-        #[arg(long, default_value_t)]
-        loader: Loader,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Hooks(Measured),
     /// What the daemon takes: 10,000 requests a second for a minute on this machine, and 60,000 on each kernel
     Daemon {
-        /// Kernels
-        #[arg(long, short, default_value = "all")]
-        kernel: Vec<String>,
-        /// Loader of the probes: libbpf or aya
-        #[arg(long, default_value_t)]
-        loader: Loader,
+        #[command(flatten)]
+        what: Measured,
         /// Without the minute on this machine's own kernel, which needs root
         #[arg(long)]
         no_host: bool,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
     },
     /// What a hundred `kill -9` of the daemon under load leave behind, and what it counts afterwards
-    Kills {
-        /// Kernels
-        #[arg(long, short, default_value = "all")]
-        kernel: Vec<String>,
-        /// Loader of the probes: libbpf or aya
-        #[arg(long, default_value_t)]
-        loader: Loader,
-        /// As JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Kills(Measured),
+}
+
+/// What is measured, and how it is told.
+#[derive(Debug, Args)]
+pub struct Measured {
+    /// Kernels
+    #[arg(long, short, default_value = "all")]
+    pub kernel: Vec<String>,
+    /// Loader of the probes: libbpf or aya
+    #[arg(long, default_value_t)]
+    pub loader: Loader,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `probelab mutants`.

@@ -8,11 +8,12 @@ use miette::{Result, miette};
 use scenario::Series;
 use serde::Serialize;
 use vm::{kernels::Kernel, visit::Place};
-use wire::{Lane, Loader, Record};
+use wire::{Lane, Record};
 
-use super::{series, subject::Subject};
+use super::{exit_of, series, subject::Subject};
 use crate::{
     cells::{fetch_all, running_kernel},
+    cli::Measured,
     exit::Exit,
     open::Context,
     out::{self, out},
@@ -42,13 +43,8 @@ struct Row {
 }
 
 /// Runs the command.
-pub async fn run(
-    context: &Context,
-    patterns: &[String],
-    loader: Loader,
-    on_host: bool,
-    json: bool,
-) -> Result<Exit> {
+pub async fn run(context: &Context, what: &Measured, on_host: bool) -> Result<Exit> {
+    let loader = what.loader;
     let mut rows = Vec::new();
     // First, because it may be refused, and what was measured before would be lost.
     if on_host {
@@ -58,20 +54,16 @@ pub async fn run(
         rows.push(measured?);
     }
     let subject = Subject::prepare(context, None, loader, ENDURANCE).await?;
-    for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
+    for kernel in fetch_all(context, &context.sources(&what.kernel, None)?).await? {
         rows.push(measure(&subject, &kernel).await?);
         context.progress.step(&kernel.label(), DONE);
     }
-    if json {
+    if what.json {
         out::json(&rows)?;
     } else {
         print(&rows)?;
     }
-    Ok(if rows.iter().all(|row| row.complaint.is_empty()) {
-        Exit::Passed
-    } else {
-        Exit::Failed
-    })
+    Ok(exit_of(rows.iter().all(|row| row.complaint.is_empty())))
 }
 
 async fn measure(subject: &Subject, kernel: &Kernel) -> Result<Row> {

@@ -7,14 +7,14 @@
 use miette::{Result, miette};
 use scenario::Series;
 use serde::Serialize;
-use wire::{Lane, Loader, Record};
+use wire::Record;
 
-use super::{completed, load, series};
+use super::{exit_of, series, subject::Subject};
 use crate::{
-    build::Builder,
-    cells::{Input, fetch_all, request},
+    cells::fetch_all,
+    cli::Measured,
     exit::Exit,
-    open::{Context, PROBED_VARIABLE},
+    open::Context,
     out::{self, out},
     show::DONE,
 };
@@ -93,34 +93,20 @@ struct Row {
 }
 
 /// Runs the command.
-pub async fn run(context: &Context, patterns: &[String], loader: Loader, json: bool) -> Result<Exit> {
-    let lab = context.lab(Lane::Virtual).await?;
-    let loaded = load(context, SCENARIO)?;
-    let files = Builder::default().files(context, &loaded).await?;
-    let probed = context.project.program("probed", PROBED_VARIABLE)?;
-    let input = Input {
-        seed: 1,
-        lane: Lane::Virtual,
-        loader,
-        probed: Some(&probed),
-    };
-    let request = request(&loaded, &files, &input)?;
+pub async fn run(context: &Context, what: &Measured) -> Result<Exit> {
+    let subject = Subject::prepare(context, None, what.loader, SCENARIO).await?;
     let mut rows = Vec::new();
-    for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
-        let record = completed(lab.run(&kernel, &request).await?)?;
+    for kernel in fetch_all(context, &context.sources(&what.kernel, None)?).await? {
+        let record = subject.record(&kernel).await?;
         rows.extend(measure(&kernel.label(), &record)?);
         context.progress.step(&kernel.label(), DONE);
     }
-    if json {
+    if what.json {
         out::json(&rows)?;
     } else {
         print(&rows)?;
     }
-    Ok(if rows.iter().all(holds) {
-        Exit::Passed
-    } else {
-        Exit::Failed
-    })
+    Ok(exit_of(rows.iter().all(holds)))
 }
 
 /// Sum of the series of this name whose labels fit.

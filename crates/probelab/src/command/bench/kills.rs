@@ -2,11 +2,12 @@
 
 use miette::{Result, miette};
 use serde::Serialize;
-use wire::{Loader, Record};
+use wire::Record;
 
-use super::{series, subject::Subject};
+use super::{exit_of, series, subject::Subject};
 use crate::{
     cells::fetch_all,
+    cli::Measured,
     exit::Exit,
     open::Context,
     out::{self, out},
@@ -36,26 +37,22 @@ struct Row {
 }
 
 /// Runs the command.
-pub async fn run(context: &Context, patterns: &[String], loader: Loader, json: bool) -> Result<Exit> {
-    let subject = Subject::prepare(context, None, loader, SCENARIO).await?;
+pub async fn run(context: &Context, what: &Measured) -> Result<Exit> {
+    let subject = Subject::prepare(context, None, what.loader, SCENARIO).await?;
     let mut rows = Vec::new();
-    for kernel in fetch_all(context, &context.sources(patterns, None)?).await? {
+    for kernel in fetch_all(context, &context.sources(&what.kernel, None)?).await? {
         let (record, complaint) = subject.run(&kernel).await?;
         for manifest in ["own.yaml", "keeping.yaml"] {
             rows.push(row(&record, manifest, &complaint)?);
         }
         context.progress.step(&kernel.label(), DONE);
     }
-    if json {
+    if what.json {
         out::json(&rows)?;
     } else {
         print(&rows)?;
     }
-    Ok(if rows.iter().all(|row| row.complaint.is_empty()) {
-        Exit::Passed
-    } else {
-        Exit::Failed
-    })
+    Ok(exit_of(rows.iter().all(|row| row.complaint.is_empty())))
 }
 
 fn row(record: &Record, manifest: &str, complaint: &str) -> Result<Row> {

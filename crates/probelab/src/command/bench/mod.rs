@@ -21,15 +21,15 @@ pub async fn run(context: &Context, command: &Bench) -> Result<Exit> {
             restores,
             json,
         } => vm::run(context, kernel, *boots, *restores, *json).await,
-        Bench::Daemon {
-            kernel,
-            loader,
-            no_host,
-            json,
-        } => daemon::run(context, kernel, *loader, !*no_host, *json).await,
-        Bench::Kills { kernel, loader, json } => kills::run(context, kernel, *loader, *json).await,
-        Bench::Hooks { kernel, loader, json } => hooks::run(context, kernel, *loader, *json).await,
+        Bench::Daemon { what, no_host } => daemon::run(context, what, !*no_host).await,
+        Bench::Kills(what) => kills::run(context, what).await,
+        Bench::Hooks(what) => hooks::run(context, what).await,
     }
+}
+
+/// Of a measurement, whose promises held or did not.
+fn exit_of(holds: bool) -> Exit {
+    if holds { Exit::Passed } else { Exit::Failed }
 }
 
 /// The scenario that is measured.

@@ -51,9 +51,14 @@ impl Subject {
         })
     }
 
-    /// What a run brought home, and what the judge has against it; empty when nothing.
+    /// What a run brought home.
+    pub async fn record(&self, kernel: &Kernel) -> Result<Record> {
+        completed(self.lab.run(kernel, &self.request).await?)
+    }
+
+    /// The same, and what the judge has against it; empty when nothing.
     pub async fn run(&self, kernel: &Kernel) -> Result<(Record, String)> {
-        let record = completed(self.lab.run(kernel, &self.request).await?)?;
+        let record = self.record(kernel).await?;
         let complaint = match judge_record(&self.loaded, &record).await?.verdict {
             Verdict::Passed => String::new(),
             Verdict::Failed { reason }

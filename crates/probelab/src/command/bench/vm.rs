@@ -7,7 +7,7 @@ use serde::Serialize;
 use vm::{cache::Cache, kernels::Kernel, run::Lab};
 use wire::{Lane, Loader, Record};
 
-use super::{completed, load, series};
+use super::{completed, exit_of, load, series};
 use crate::{
     build::Builder,
     cells::{Input, request},
@@ -70,11 +70,7 @@ pub async fn run(
     } else {
         print(&rows)?;
     }
-    Ok(if rows.iter().all(holds) {
-        Exit::Passed
-    } else {
-        Exit::Failed
-    })
+    Ok(exit_of(rows.iter().all(holds)))
 }
 
 async fn measure(
