@@ -127,7 +127,7 @@ impl<'a> Family<'a> {
             return Err(format!("it is no sample of the family `{}`", self.name));
         };
         let is_counted = role == Role::Bucket || (role == Role::Value && self.kind == Kind::Counter);
-        if reading.has_exemplar && !is_counted {
+        if reading.exemplar.is_some() && !is_counted {
             return Err("only buckets and counts have exemplars".to_owned());
         }
         if self.kind == Kind::StateSet && !reading.labels.contains_key(self.name) {
@@ -136,6 +136,9 @@ impl<'a> Family<'a> {
         let mut labels = std::mem::take(&mut reading.labels);
         let part = Part::of(role, &mut labels)?;
         part.check(self.kind, reading.value)?;
+        if let Some(value) = reading.exemplar {
+            part.check_exemplar(value)?;
+        }
         self.metrics.entry(labels).or_default().add(place, part, reading)
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) labels: Labels,
     pub(crate) value: f64,
     pub(crate) timestamp_seconds: Option<f64>,
-    pub(crate) has_exemplar: bool,
+    pub(crate) exemplar: Option<f64>,
 }
 
 /// Reads a line that is not the end mark.
@@ -103,15 +103,14 @@ fn reading<'a>(mut lexer: Lexer<'a>, form: Form) -> Result<Reading<'a>, String> 
         labels: labels.unwrap_or_default(),
         value: lexer.number()?,
         timestamp_seconds: None,
-        has_exemplar: false,
+        exemplar: None,
     };
     while !lexer.is_empty() {
         if !lexer.gap() || lexer.is_empty() {
             return Err("a blank ends the line".to_owned());
         }
         if form == Form::OpenMetrics && lexer.eat('#') {
-            exemplar(&mut lexer)?;
-            reading.has_exemplar = true;
+            reading.exemplar = Some(exemplar(&mut lexer)?);
             break;
         }
         if reading.timestamp_seconds.is_some() {
@@ -122,8 +121,8 @@ fn reading<'a>(mut lexer: Lexer<'a>, form: Form) -> Result<Reading<'a>, String> 
     Ok(reading)
 }
 
-/// The rest of an exemplar, behind its `#`. It is read for its form only.
-fn exemplar(lexer: &mut Lexer<'_>) -> Result<(), String> {
+/// The rest of an exemplar, behind its `#`: its value. The rest is read for its form only.
+fn exemplar(lexer: &mut Lexer<'_>) -> Result<f64, String> {
     /// In letters of names and values.
     const LONGEST: usize = 128;
     let labels = if lexer.gap() { lexer.labels()? } else { None };
@@ -143,12 +142,12 @@ fn exemplar(lexer: &mut Lexer<'_>) -> Result<(), String> {
     if !lexer.gap() {
         return Err("expected a value after the labels of the exemplar".to_owned());
     }
-    lexer.number()?;
+    let value = lexer.number()?;
     if lexer.gap() {
         lexer.timestamp_seconds()?;
     }
     if lexer.is_empty() {
-        return Ok(());
+        return Ok(value);
     }
     Err(format!("`{}` comes after the exemplar", lexer.rest()))
 }

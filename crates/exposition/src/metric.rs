@@ -78,6 +78,17 @@ impl Part {
         };
         if is_good { Ok(()) } else { Err(rule.to_owned()) }
     }
+
+    /// Whether this number can be among those that were counted (OpenMetrics 1.0, Exemplars).
+    pub(crate) fn check_exemplar(self, value: f64) -> Result<(), String> {
+        match self {
+            Self::Bucket(bound) if value > bound.0 => Err(format!(
+                "the exemplar is above the bound of its bucket, {}",
+                bound.text()
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<'a> Metric<'a> {

@@ -208,6 +208,7 @@ fn exemplars() {
         "# TYPE a counter\na_total 1 # {}",
         "# TYPE a counter\na_total 1 # {} x",
         "# TYPE a counter\na_total 1 # {} 1 2 3",
+        "# TYPE h histogram\nh_bucket{le=\"0.5\"} 1 # {} 0.6\nh_bucket{le=\"+Inf\"} 1",
         &long,
     ]), @r##"
     line 2, `a_total 1 #`: expected the labels of an exemplar after `# `
@@ -215,6 +216,7 @@ fn exemplars() {
     line 2, `a_total 1 # {}`: expected a value after the labels of the exemplar
     line 2, `a_total 1 # {} x`: `x` is no number
     line 2, `a_total 1 # {} 1 2 3`: ` 3` comes after the exemplar
+    line 2, `h_bucket{le="0.5"} 1 # {} 0.6`: the exemplar is above the bound of its bucket, 0.5
     line 2, `a_total 1 # {x="éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé"} 1`: the labels of the exemplar have 129 letters, more than 128
     "##);
 }

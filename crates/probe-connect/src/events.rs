@@ -10,6 +10,8 @@ use std::{
 
 use serde::Serialize;
 
+use probe::{exemplar::Exemplar, metrics::labels};
+
 use crate::{
     spec::Format,
     types::{CONNECT_SUCCESS, connect_event, family_name, outcome_name},
@@ -100,6 +102,17 @@ fn endpoint(event: &connect_event, bytes: [u8; 16], port: u16) -> SocketAddr {
 fn comm(event: &connect_event) -> String {
     let bytes = event.comm.split(|byte| *byte == 0).next().unwrap_or_default();
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What a latency was of, by which the line of the attempt is found. Names by the semantic conventions of OpenTelemetry.
+pub fn exemplar(event: &connect_event) -> Exemplar {
+    let labels = labels([
+        ("process_pid", &event.pid.to_string()),
+        ("server_address", &address(event, event.remote).to_string()),
+        ("server_port", &event.remote_port.to_string()),
+    ]);
+    let end_ns = event.start_ns.saturating_add(event.duration_ns);
+    Exemplar::new(labels, event.duration_ns, end_ns)
 }
 
 fn columns(event: &connect_event) -> String {

@@ -22,8 +22,8 @@ use probe::{
 use crate::{
     spec::Control,
     types::{
-        CONNECT_BOUNDS, CONNECT_VERDICTS, connect_attempt, connect_counters, connect_event,
-        connect_histogram, connect_series,
+        CONNECT_BOUNDS, CONNECT_RETRANSMIT_CLASSES, CONNECT_VERDICTS, connect_attempt, connect_counters,
+        connect_event, connect_histogram, connect_series,
     },
 };
 
@@ -69,6 +69,20 @@ pub struct SeriesKey {
     pub family: u8,
     /// Class of repeated SYNs.
     pub retransmits: u8,
+}
+
+impl SeriesKey {
+    /// Where an attempt is counted.
+    pub fn of(event: &connect_event, cgroup: Option<String>) -> Self {
+        let highest = CONNECT_RETRANSMIT_CLASSES - 1;
+        Self {
+            cgroup,
+            outcome: event.outcome,
+            family: event.family,
+            // At most 3, so that it fits.
+            retransmits: event.retransmits.min(highest) as u8,
+        }
+    }
 }
 
 /// The attempts of one series.

@@ -4,6 +4,7 @@ use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use probe::{
     Failure, Probe,
+    exemplar::Latest,
     loader::Loader,
     metrics::Families,
     range::{MIN_RING_BUFFER_BYTES, at_least_1, ring_buffer_bytes},
@@ -12,9 +13,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
-    events::EventLog,
-    kernel::{Config, ConnectProbe},
+    events::{self, EventLog},
+    kernel::{BOUNDS_SECONDS, Config, ConnectProbe, SeriesKey},
     report,
+    types::connect_event,
 };
 
 /// How often what is gone is looked for.
@@ -163,6 +165,7 @@ impl probe::Spec for Spec {
         Ok(Box::new(Started {
             probe: ConnectProbe::attach(loader, self.config()?)?,
             log,
+            latest: Latest::new(&BOUNDS_SECONDS),
             proven: false,
         }))
     }
@@ -171,6 +174,8 @@ impl probe::Spec for Spec {
 struct Started {
     probe: ConnectProbe,
     log: Option<EventLog>,
+    /// For exemplars of what the log has.
+    latest: Latest<SeriesKey, connect_event>,
     proven: bool,
 }
 
@@ -195,6 +200,8 @@ impl Probe for Started {
                 let cgroup = self.probe.cgroup(event);
                 log.append(event, cgroup.as_deref())
                     .map_err(|error| format!("cannot write the attempts: {error}"))?;
+                self.latest
+                    .note(SeriesKey::of(event, cgroup), event.duration_ns, *event);
             }
             log.flush()
                 .map_err(|error| format!("cannot write the attempts: {error}"))?;
@@ -211,7 +218,13 @@ impl Probe for Started {
     }
 
     fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {
-        let reading = self.probe.read()?;
+        let mut reading = self.probe.read()?;
+        self.latest.retain(|series| reading.series.contains_key(series));
+        for (key, series) in &mut reading.series {
+            for (_, event) in self.latest.of(key) {
+                series.duration.mark(events::exemplar(event));
+            }
+        }
         report::add(families, self.probe.config(), self.proven, &reading);
         Ok(())
     }

@@ -6,6 +6,7 @@
 
 pub mod bounds;
 mod exchange_log;
+mod exemplars;
 pub mod kernel;
 pub mod parser;
 pub mod report;

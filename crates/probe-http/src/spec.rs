@@ -16,6 +16,7 @@ use serde::Deserialize;
 use crate::{
     bounds::Bounds,
     exchange_log::ExchangeLog,
+    exemplars::Exemplars,
     kernel::{Config, HttpProbe},
     report,
     types::HTTP_MAX_PORTS,
@@ -86,6 +87,8 @@ impl probe::Spec for Spec {
     }
 
     fn start(&self, loader: Loader) -> Result<Box<dyn Probe>, Failure> {
+        let bounds = Bounds::with(&self.bucket_bounds_seconds)?;
+        let exemplars = Exemplars::new(&bounds);
         let log = match &self.exchange_log {
             Some(path) => Some(
                 ExchangeLog::create(path)
@@ -102,13 +105,14 @@ impl probe::Spec for Spec {
                 ring_buffer_bytes: self.ring_buffer_bytes,
                 exchange_log: log.is_some(),
                 calibrate: self.calibrate,
-                bounds: Bounds::with(&self.bucket_bounds_seconds)?,
+                bounds,
                 wrong_pairing: self.control == Some(Control::WrongPairing),
             },
         )?;
         Ok(Box::new(Started {
             probe,
             log,
+            exemplars,
             idle: Duration::from_secs(self.idle_seconds.into()),
             proven: false,
         }))
@@ -118,6 +122,8 @@ impl probe::Spec for Spec {
 struct Started {
     probe: HttpProbe,
     log: Option<ExchangeLog>,
+    /// Of what the log has.
+    exemplars: Exemplars,
     idle: Duration,
     proven: bool,
 }
@@ -138,6 +144,7 @@ impl Probe for Started {
         if let Some(log) = &mut self.log {
             log.append(&exchanges)
                 .map_err(|error| format!("cannot write the exchange log: {error}"))?;
+            self.exemplars.note(&exchanges);
         }
         Ok(())
     }
@@ -151,7 +158,8 @@ impl Probe for Started {
     }
 
     fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {
-        let reading = self.probe.read()?;
+        let mut reading = self.probe.read()?;
+        self.exemplars.add_to(&mut reading.tally);
         report::add(families, self.probe.config(), self.proven, &reading);
         Ok(())
     }

@@ -49,6 +49,18 @@ pub struct Exchange {
     pub status: u16,
 }
 
+impl Exchange {
+    /// From the request's first byte to the response's last.
+    pub fn duration_ns(&self) -> u64 {
+        self.end_ns.saturating_sub(self.start_ns)
+    }
+
+    /// From the request's first byte to the first byte of its final response.
+    pub fn time_to_first_byte_ns(&self) -> u64 {
+        self.first_byte_ns.saturating_sub(self.start_ns)
+    }
+}
+
 /// The client's address out of a connection's key.
 pub fn client(key: &http_key) -> SocketAddr {
     let ip = if key.family == 4 {
@@ -111,12 +123,8 @@ impl Tally {
     /// Counts a finished request.
     pub fn complete(&mut self, exchange: &Exchange) {
         let latency = self.latency(exchange.method, exchange.status);
-        latency
-            .duration
-            .record_ns(exchange.end_ns.saturating_sub(exchange.start_ns));
-        latency
-            .first_byte
-            .record_ns(exchange.first_byte_ns.saturating_sub(exchange.start_ns));
+        latency.duration.record_ns(exchange.duration_ns());
+        latency.first_byte.record_ns(exchange.time_to_first_byte_ns());
         self.outcomes[HTTP_OUTCOME_COMPLETE as usize] += 1;
     }
 

@@ -1,5 +1,9 @@
 //! Histograms with fixed bounds. A bound is inclusive, as Prometheus' `le` is: a value equal to it is below it.
 
+use std::collections::BTreeMap;
+
+use crate::exemplar::Exemplar;
+
 /// Bounds in seconds that OpenTelemetry advises for HTTP server durations.
 pub const HTTP_BOUNDS_SECONDS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -16,6 +20,8 @@ pub struct Histogram {
     bounds_seconds: Vec<f64>,
     buckets: Vec<u64>,
     sum_ns: u128,
+    /// By bucket.
+    exemplars: BTreeMap<usize, Exemplar>,
 }
 
 impl Histogram {
@@ -25,16 +31,34 @@ impl Histogram {
             bounds_seconds: bounds_seconds.to_vec(),
             buckets: vec![0; bounds_seconds.len() + 1],
             sum_ns: 0,
+            exemplars: BTreeMap::new(),
         }
+    }
+
+    fn bucket_of(&self, value_ns: u64) -> usize {
+        self.bounds_seconds
+            .partition_point(|bound| bound_ns(*bound) < value_ns)
     }
 
     /// Adds one value.
     pub fn record_ns(&mut self, value_ns: u64) {
-        let at = self
-            .bounds_seconds
-            .partition_point(|bound| bound_ns(*bound) < value_ns);
+        let at = self.bucket_of(value_ns);
         self.buckets[at] += 1;
         self.sum_ns += u128::from(value_ns);
+    }
+
+    /// Says what one of the values was of. A later one takes the place of an earlier one in its bucket, and one in an empty
+    /// bucket is left out: it has not been counted yet.
+    pub fn mark(&mut self, exemplar: Exemplar) {
+        let at = self.bucket_of(exemplar.value_ns);
+        if self.buckets[at] > 0 {
+            self.exemplars.insert(at, exemplar);
+        }
+    }
+
+    /// The exemplar of a bucket.
+    pub fn exemplar(&self, bucket: usize) -> Option<&Exemplar> {
+        self.exemplars.get(&bucket)
     }
 
     /// Adds counts that were made elsewhere with the same bounds. Counts beyond the known buckets are left out.
@@ -49,6 +73,7 @@ impl Histogram {
     pub fn merge(&mut self, other: &Self) {
         if self.bounds_seconds == other.bounds_seconds {
             self.add(&other.buckets, other.sum_ns);
+            self.exemplars.extend(other.exemplars.clone());
             return;
         }
         let has = |bounds: &[f64], bound: f64| bounds.iter().any(|own| bound_ns(*own) == bound_ns(bound));
@@ -65,6 +90,9 @@ impl Histogram {
                 merged.buckets[at] += count;
             }
             merged.sum_ns += part.sum_ns;
+            for exemplar in part.exemplars.values() {
+                merged.mark(exemplar.clone());
+            }
         }
         *self = merged;
     }
@@ -144,6 +172,25 @@ mod tests {
         mine.merge(&theirs);
         assert_eq!(mine.buckets(), [(0.1, 2), (0.25, 4), (f64::INFINITY, 2)]);
         assert_eq!(mine.sum_seconds(), 1.62);
+    }
+
+    #[test]
+    fn an_exemplar_stays_with_its_value() {
+        let exemplar = |value_ns| Exemplar::new(crate::metrics::Labels::new(), value_ns, 0);
+        let mut histogram = Histogram::new(&[0.1, 0.15, 0.25]);
+        histogram.record_ns(120_000_000);
+        histogram.mark(exemplar(120_000_000));
+        histogram.mark(exemplar(200_000_000));
+        assert_eq!(histogram.exemplar(1).unwrap().value_ns, 120_000_000);
+        assert_eq!(histogram.exemplar(2), None);
+        histogram.merge(&Histogram::new(&[0.1, 0.25]));
+        assert_eq!(histogram.exemplar(1).unwrap().value_ns, 120_000_000);
+        let mut other = Histogram::new(&[0.1, 0.25]);
+        other.record_ns(300_000_000);
+        other.mark(exemplar(300_000_000));
+        histogram.merge(&other);
+        assert_eq!(histogram.exemplar(1).unwrap().value_ns, 120_000_000);
+        assert_eq!(histogram.exemplar(2).unwrap().value_ns, 300_000_000);
     }
 
     #[test]

@@ -9,6 +9,7 @@ extern crate self as probe;
 pub mod accounting;
 pub mod cgroups;
 pub mod clock;
+pub mod exemplar;
 pub mod histogram;
 pub mod interface;
 mod kernel_types;

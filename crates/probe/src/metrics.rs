@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::histogram::Histogram;
+use openmetrics_text::Extras;
 
 mod openmetrics_text;
 mod prometheus_text;
@@ -147,19 +148,25 @@ impl Families {
 
     /// OpenMetrics 1.0 text, ending in `# EOF`.
     pub fn to_openmetrics(&self) -> String {
+        self.text(Extras {
+            created_seconds: self.created_seconds,
+            exemplars: true,
+        })
+    }
+
+    fn text(&self, extras: Extras) -> String {
         let mut text = String::new();
         // Writing to a String does not fail, and an error can only be one of writing.
-        let _ = openmetrics_text::write(&mut text, self);
+        let _ = openmetrics_text::write(&mut text, self, extras);
         text
     }
 
     /// Prometheus text format 0.0.4.
     pub fn to_prometheus(&self) -> String {
-        let families = Self {
+        prometheus_text::from_openmetrics(&self.text(Extras {
             created_seconds: None,
-            ..self.clone()
-        };
-        prometheus_text::from_openmetrics(&families.to_openmetrics())
+            exemplars: false,
+        }))
     }
 }
 
@@ -186,6 +193,29 @@ mod tests {
         );
         families.add("c", "How high", Labels::new(), Value::Gauge(-1));
         families
+    }
+
+    #[test]
+    fn only_openmetrics_has_exemplars() {
+        let mut histogram = Histogram::new(&[0.1]);
+        histogram.record_ns(100_000_000);
+        histogram.mark(crate::exemplar::Exemplar {
+            labels: labels([("client_port", "7\"7")]),
+            value_ns: 100_000_000,
+            unix_ns: 1_700_000_000_000_000_001,
+        });
+        let mut families = Families::default();
+        families.add(
+            "a_seconds",
+            "How long",
+            labels([("x", "1")]),
+            Value::Histogram(histogram),
+        );
+        let marked =
+            "a_seconds_bucket{le=\"0.1\",x=\"1\"} 1 # {client_port=\"7\\\"7\"} 0.1 1700000000.000000001\n";
+        let text = families.to_openmetrics();
+        assert!(text.contains(marked), "{text}");
+        assert!(!families.to_prometheus().contains("client_port"));
     }
 
     #[test]

@@ -129,6 +129,10 @@ async fn attend(
     tasks.spawn(sweep(Arc::clone(service)));
     tasks.spawn(look(Arc::clone(service)));
     tasks.spawn(select(Arc::clone(service)));
+    let follower = lock(service).follower();
+    if let Some(follower) = follower {
+        tasks.spawn(follower.follow());
+    }
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
@@ -220,8 +224,9 @@ pub fn once(plan: Plan, loader: Loader, watch: Duration, format: Format) -> anyh
         .await?;
         let mut service = lock(&service);
         print!("{}", service.scrape(format)?);
-        if !service.unready().is_empty() {
-            anyhow::bail!("{}", service.unready().join("; "));
+        let unready = service.unready();
+        if !unready.is_empty() {
+            anyhow::bail!("{}", unready.join("; "));
         }
         Ok(())
     })

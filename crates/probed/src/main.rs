@@ -31,8 +31,10 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use probe::loader::Loader;
 
 use crate::service::{Format, Plan};
-use crate::targets::inventory::Inventory;
+use crate::targets::identities::IdentityArguments;
 
+/// What is logged unless `RUST_LOG` says otherwise. The client of the API server logs each error that it returns as well.
+const LOG: &str = "info,kube_client=off";
 /// Usage or configuration is wrong.
 const EXIT_CONFIGURATION: u8 = 2;
 /// The machine does not let it run.
@@ -51,25 +53,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Attach the probes of a manifest and serve their metrics until SIGTERM or SIGINT.
-    Run {
-        #[command(flatten)]
-        what: What,
-        /// The library that loads the probes: libbpf or aya.
-        #[arg(long, value_name = "LOADER", default_value_t)]
-        loader: Loader,
-        /// Where to serve /metrics, /ready and /healthz.
-        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
-        listen: SocketAddr,
-        #[command(flatten)]
-        access: access::AccessArguments,
-        #[command(flatten)]
-        live: state::LiveArguments,
-        /// Keep the history that these objectives need, for `probed slo report`; without FILE, those of `probed slo sync`.
-        #[arg(long, value_name = "FILE")]
-        slo: Option<Option<PathBuf>>,
-        #[command(flatten)]
-        push: PushArguments,
-    },
+    Run(Box<RunArguments>),
     /// Attach, wait, print all metrics once, detach.
     Once {
         #[command(flatten)]
@@ -127,6 +111,28 @@ enum Command {
     },
 }
 
+/// What to run, for whom to serve it, and what else to do meanwhile.
+#[derive(Debug, Args)]
+struct RunArguments {
+    #[command(flatten)]
+    what: What,
+    /// The library that loads the probes: libbpf or aya.
+    #[arg(long, value_name = "LOADER", default_value_t)]
+    loader: Loader,
+    /// Where to serve /metrics, /ready and /healthz.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    access: access::AccessArguments,
+    #[command(flatten)]
+    live: state::LiveArguments,
+    /// Keep the history that these objectives need, for `probed slo report`; without FILE, those of `probed slo sync`.
+    #[arg(long, value_name = "FILE")]
+    slo: Option<Option<PathBuf>>,
+    #[command(flatten)]
+    push: PushArguments,
+}
+
 /// Where to push metrics, beside serving them.
 #[derive(Debug, Args)]
 struct PushArguments {
@@ -165,15 +171,13 @@ struct What {
     /// A manifest; may be given several times.
     #[arg(long = "manifest", value_name = "FILE", required = true)]
     manifests: Vec<PathBuf>,
-    /// A file that tells which containers there are, for selectors.
-    #[arg(long, value_name = "FILE")]
-    inventory: Option<PathBuf>,
+    #[command(flatten)]
+    identities: IdentityArguments,
 }
 
 impl What {
     fn read(&self) -> Result<Plan, manifest::ManifestError> {
-        let inventory = self.inventory.as_deref().map(Inventory::read).transpose()?;
-        Plan::new(manifest::read(&self.manifests)?, inventory)
+        Plan::new(manifest::read(&self.manifests)?, self.identities.read()?)
     }
 }
 
@@ -194,22 +198,22 @@ impl From<FormatArgument> for Format {
 
 fn execute(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Run {
-            what,
-            loader,
-            listen,
-            access,
-            push,
-            slo,
-            live,
-        } => {
-            let recorder = slo.map(slo::Recorder::of).transpose()?;
-            let live = state::Live::new(&live)?;
+        Command::Run(arguments) => {
+            let recorder = arguments.slo.map(slo::Recorder::of).transpose()?;
+            let live = state::Live::new(&arguments.live)?;
             let serve = daemon::Serve {
-                address: listen,
-                access: access.read()?,
+                address: arguments.listen,
+                access: arguments.access.read()?,
             };
-            daemon::run(what.read()?, loader, serve, push.read()?, recorder, live)
+            let push = arguments.push.read()?;
+            daemon::run(
+                arguments.what.read()?,
+                arguments.loader,
+                serve,
+                push,
+                recorder,
+                live,
+            )
         }
         Command::Once {
             what,
@@ -259,7 +263,7 @@ fn execute(command: Command) -> anyhow::Result<()> {
 }
 
 fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOG.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -5,17 +5,20 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use axum::http::{Method, Request, Uri, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
-    ScopeMetrics, Sum, Summary, SummaryDataPoint, metric, number_data_point, summary_data_point,
+    AggregationTemporality, Exemplar, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
+    ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, exemplar, metric, number_data_point,
+    summary_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use probe::metrics::{Families, Labels, Value};
@@ -23,6 +26,9 @@ use prost::Message;
 
 /// A receiver that does not answer for so long is given up for this time.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An answer is a number and a sentence.
+const LONGEST_ANSWER_BYTES: usize = 64 << 10;
 
 /// Since when the numbers count, and of when they are: nanoseconds since 1970.
 #[derive(Debug, Clone, Copy)]
@@ -73,8 +79,32 @@ impl Receiver {
         if !answer.status().is_success() {
             bail!("{} answered {}", self.uri, answer.status());
         }
-        Ok(())
+        let body = Limited::new(answer.into_body(), LONGEST_ANSWER_BYTES).collect();
+        let body = tokio::time::timeout(PATIENCE, body)
+            .await
+            .with_context(|| format!("{} does not end its answer", self.uri))?
+            .map_err(|error| anyhow!("{}: {error}", self.uri))?;
+        match refusal(&body.to_bytes()) {
+            None => Ok(()),
+            Some(refusal) => bail!("{} {refusal}", self.uri),
+        }
     }
+}
+
+/// What a receiver that answers "OK" did not take, or wants to be known (OTLP 1.9, Partial Success). An answer that is none is
+/// taken for "all of it": it was sent with a status that says so.
+fn refusal(body: &[u8]) -> Option<String> {
+    let partial = ExportMetricsServiceResponse::decode(body).ok()?.partial_success?;
+    if partial.rejected_data_points == 0 {
+        if !partial.error_message.is_empty() {
+            tracing::warn!("the OTLP receiver says: {}", partial.error_message);
+        }
+        return None;
+    }
+    Some(format!(
+        "did not take {} numbers: {}",
+        partial.rejected_data_points, partial.error_message
+    ))
 }
 
 fn text(value: &str) -> Option<AnyValue> {
@@ -222,7 +252,20 @@ fn histogram_point(
             .map(|(bound, _)| *bound)
             .filter(|bound| bound.is_finite())
             .collect(),
+        exemplars: (0..buckets.len())
+            .filter_map(|bucket| histogram.exemplar(bucket))
+            .map(exemplar)
+            .collect(),
         ..HistogramDataPoint::default()
+    }
+}
+
+fn exemplar(exemplar: &probe::exemplar::Exemplar) -> Exemplar {
+    Exemplar {
+        filtered_attributes: attributes(&exemplar.labels),
+        time_unix_nano: exemplar.unix_ns,
+        value: Some(exemplar::Value::AsDouble(exemplar.value_ns as f64 / 1e9)),
+        ..Exemplar::default()
     }
 }
 
@@ -242,5 +285,46 @@ fn summary_point(labels: &Labels, summary: &probe::metrics::Summary, span: Span)
             })
             .collect(),
         ..SummaryDataPoint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
+
+    fn answer(rejected_data_points: i64, error_message: &str) -> Vec<u8> {
+        let partial_success = ExportMetricsPartialSuccess {
+            rejected_data_points,
+            error_message: error_message.to_owned(),
+        };
+        ExportMetricsServiceResponse {
+            partial_success: Some(partial_success),
+        }
+        .encode_to_vec()
+    }
+
+    #[test]
+    fn what_was_not_taken_is_said() {
+        let refused = refusal(&answer(3, "too old")).unwrap();
+        assert!(
+            refused.contains("3 numbers") && refused.contains("too old"),
+            "{refused}"
+        );
+        assert_eq!(refusal(&answer(0, "a word of warning")), None);
+        assert_eq!(refusal(b""), None);
+        assert_eq!(refusal(b"<html>"), None);
+    }
+
+    #[test]
+    fn no_answer_is_a_panic() {
+        bolero::check!().for_each(|bytes| {
+            let refused = refusal(bytes);
+            let rejected = ExportMetricsServiceResponse::decode(bytes)
+                .ok()
+                .and_then(|answer| answer.partial_success)
+                .map_or(0, |partial| partial.rejected_data_points);
+            assert_eq!(refused.is_some(), rejected != 0);
+        });
     }
 }

@@ -16,8 +16,8 @@ use crate::otlp::Span;
 use crate::privileges::{Work, is_refusal};
 use crate::selector::Selector;
 use crate::state::Live;
-use crate::targets::Machine;
-use crate::targets::inventory::Inventory;
+use crate::targets::identities::Identities;
+use crate::targets::{Follower, Machine};
 
 /// A text format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Format {
 #[derive(Debug)]
 pub struct Plan {
     manifests: Vec<Manifest>,
-    inventory: Option<Inventory>,
+    identities: Identities,
 }
 
 impl Plan {
@@ -58,18 +58,21 @@ impl Plan {
     ///
     /// # Errors
     /// When a probe selects by what nothing tells.
-    pub fn new(manifests: Vec<Manifest>, inventory: Option<Inventory>) -> Result<Self, ManifestError> {
+    pub fn new(manifests: Vec<Manifest>, identities: Identities) -> Result<Self, ManifestError> {
         let unknown = manifests.iter().find(|manifest| {
             let selector = manifest.selector.as_ref();
-            inventory.is_none() && selector.is_some_and(Selector::needs_inventory)
+            !identities.are_told() && selector.is_some_and(Selector::needs_inventory)
         });
         match unknown {
             Some(manifest) => Err(ManifestError::Usage(format!(
-                "probe {:?} is for some containers, pods, namespaces or nodes, and nothing tells which there are: name \
-                 a file that does with --inventory",
+                "probe {:?} is for some containers, pods, namespaces or nodes, and nothing tells which there are: ask \
+                 the API server with --cluster, or name a file with --inventory",
                 manifest.metadata.name
             ))),
-            None => Ok(Self { manifests, inventory }),
+            None => Ok(Self {
+                manifests,
+                identities,
+            }),
         }
     }
 
@@ -159,7 +162,7 @@ impl Service {
             .ok();
         let mut service = Self {
             attached: Vec::new(),
-            machine: Machine::new(plan.inventory),
+            machine: Machine::new(plan.identities),
             loader,
             unready: Vec::new(),
             live: None,
@@ -223,8 +226,17 @@ impl Service {
     }
 
     /// Why the daemon is not ready; empty when it is.
-    pub fn unready(&self) -> &[String] {
-        &self.unready
+    pub fn unready(&self) -> Vec<String> {
+        self.unready
+            .iter()
+            .cloned()
+            .chain(self.machine.missing())
+            .collect()
+    }
+
+    /// What has to run in the event loop so that the cluster's word arrives. Once only.
+    pub fn follower(&mut self) -> Option<Follower> {
+        self.machine.follower()
     }
 
     /// Descriptors that become readable when [`Self::drain`] has something to do.

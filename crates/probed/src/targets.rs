@@ -2,9 +2,15 @@
 //!
 //! Looked at again and again: containers come and go. Attaches nothing.
 
+mod cluster;
+mod heard;
+pub mod identities;
+mod ids;
 pub mod inventory;
 
-use std::collections::BTreeSet;
+pub use cluster::Follower;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,8 +18,9 @@ use std::path::{Path, PathBuf};
 use probe::metrics::{Families, Value, labels};
 use probe::select::{FileId, Targets};
 
-use crate::selector::{Labels, Selector, all_in};
-use inventory::{Container, Inventory};
+use crate::selector::{Selector, all_in};
+use identities::Identities;
+use inventory::Container;
 
 /// The daemon's own root directory.
 const OWN_ROOT: &str = "/";
@@ -21,32 +28,43 @@ const OWN_ROOT: &str = "/";
 /// What is known of this machine and its containers.
 pub struct Machine {
     cgroup_root: PathBuf,
-    inventory: Option<Inventory>,
+    identities: Identities,
+    /// Control groups of containers that are told by number, as of the last look.
+    by_id: BTreeMap<String, Vec<PathBuf>>,
 }
 
 impl Machine {
-    /// This machine, and its containers as a file tells them.
-    pub fn new(inventory: Option<Inventory>) -> Self {
-        Self {
+    /// This machine, and its containers as something tells them.
+    pub fn new(identities: Identities) -> Self {
+        let mut machine = Self {
             cgroup_root: probe::cgroups::root(),
-            inventory,
+            identities,
+            by_id: BTreeMap::new(),
+        };
+        machine.refresh();
+        machine
+    }
+
+    /// Looks whether what tells of containers has changed, and where those are that are told by number.
+    pub fn refresh(&mut self) {
+        self.identities.refresh();
+        if self.containers().iter().any(|container| container.id.is_some()) {
+            self.by_id = ids::groups(&self.cgroup_root);
         }
     }
 
-    /// Looks whether what tells of containers has changed.
-    pub fn refresh(&mut self) {
-        if let Some(inventory) = &mut self.inventory {
-            inventory.refresh();
-        }
+    /// What has to run in the event loop so that the cluster's word arrives. Once only.
+    pub fn follower(&mut self) -> Option<Follower> {
+        self.identities.follower()
+    }
+
+    /// Why it is not known who is to be watched, if it is not.
+    pub fn missing(&self) -> Option<String> {
+        self.identities.missing()
     }
 
     fn containers(&self) -> &[Container] {
-        self.inventory.as_ref().map_or(&[], Inventory::containers)
-    }
-
-    fn node_labels(&self) -> Labels {
-        let labels = self.inventory.as_ref().map(Inventory::node_labels);
-        labels.cloned().unwrap_or_default()
+        &self.identities.known().containers
     }
 
     /// Whom this selector means now.
@@ -65,7 +83,7 @@ impl Machine {
 
     /// Folders of the control groups that a selector means, with those below.
     fn groups(&self, selector: &Selector) -> BTreeSet<PathBuf> {
-        if !all_in(&selector.node_labels, &self.node_labels()) {
+        if !all_in(&selector.node_labels, &self.identities.known().node_labels) {
             return BTreeSet::new();
         }
         let by_path = (!selector.cgroups.is_empty()).then(|| self.below(&selector.cgroups));
@@ -77,8 +95,7 @@ impl Machine {
             .containers()
             .iter()
             .filter(|container| container.is_meant_by(selector));
-        let patterns: Vec<String> = meant.map(|container| container.cgroup.clone()).collect();
-        let of_containers = self.below(&patterns);
+        let of_containers = with_those_below(meant.flat_map(|container| self.groups_of(container)));
         match by_path {
             Some(by_path) => by_path.intersection(&of_containers).cloned().collect(),
             None => of_containers,
@@ -86,13 +103,17 @@ impl Machine {
     }
 
     fn below(&self, patterns: &[String]) -> BTreeSet<PathBuf> {
-        let mut groups = BTreeSet::new();
-        for pattern in patterns {
-            for group in self.matching(pattern) {
-                add_with_those_below(&group, &mut groups);
-            }
+        with_those_below(patterns.iter().flat_map(|pattern| self.matching(pattern)))
+    }
+
+    /// The control groups of a container that are there now.
+    fn groups_of(&self, container: &Container) -> Vec<PathBuf> {
+        let by_id = container.id.as_ref().and_then(|id| self.by_id.get(id));
+        match (&container.cgroup, by_id) {
+            (Some(pattern), _) => self.matching(pattern),
+            (None, Some(groups)) => groups.iter().filter(|group| group.is_dir()).cloned().collect(),
+            (None, None) => Vec::new(),
         }
-        groups
     }
 
     fn matching(&self, pattern: &str) -> Vec<PathBuf> {
@@ -105,11 +126,12 @@ impl Machine {
 
     /// Adds which containers are watched by any of these selectors, to be joined with series by control group.
     pub fn add(&self, families: &mut Families, selectors: &[&Selector]) {
+        self.identities.add(families);
         for container in self.containers() {
             if !selectors.iter().any(|selector| container.is_meant_by(selector)) {
                 continue;
             }
-            for group in self.matching(&container.cgroup) {
+            for group in self.groups_of(container) {
                 let path = group.strip_prefix(&self.cgroup_root).unwrap_or(&group);
                 families.add(
                     "probelab_container",
@@ -130,6 +152,14 @@ impl Machine {
 /// The number by which the kernel knows a control group.
 fn number(group: &Path) -> Option<u64> {
     Some(fs::metadata(group).ok()?.ino())
+}
+
+fn with_those_below(groups: impl Iterator<Item = PathBuf>) -> BTreeSet<PathBuf> {
+    let mut all = BTreeSet::new();
+    for group in groups {
+        add_with_those_below(&group, &mut all);
+    }
+    all
 }
 
 fn add_with_those_below(group: &Path, groups: &mut BTreeSet<PathBuf>) {
@@ -171,8 +201,9 @@ fn roots(processes: &[u32]) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::selector::Labels;
 
-    fn inventory(folder: &Path) -> Inventory {
+    fn inventory(folder: &Path) -> inventory::Inventory {
         let path = folder.join("inventory.yaml");
         let text = "apiVersion: probelab.dev/v1alpha1\nkind: Inventory\nnodeLabels: {zone: a}\ncontainers:\n\
                     - {name: area, cgroup: /pods/one, pod: area-1, podLabels: {component: area}, namespace: t, \
@@ -181,7 +212,7 @@ mod tests {
                     namespaceLabels: {project: area}}\n\
                     - {name: area, cgroup: '/pods/th*', pod: other, podLabels: {component: web}}\n";
         fs::write(&path, text).unwrap();
-        Inventory::read(&path).unwrap()
+        inventory::Inventory::read(&path).unwrap()
     }
 
     fn machine(folder: &Path) -> Machine {
@@ -190,8 +221,9 @@ mod tests {
             fs::create_dir_all(cgroup_root.join(group)).unwrap();
         }
         Machine {
-            inventory: Some(inventory(folder)),
+            identities: inventory(folder).into(),
             cgroup_root,
+            by_id: BTreeMap::new(),
         }
     }
 
@@ -268,7 +300,7 @@ mod tests {
 
     #[test]
     fn everybody_is_looked_up_where_no_group_is_said() {
-        let targets = Machine::new(None).targets(&Selector {
+        let targets = Machine::new(Identities::default()).targets(&Selector {
             process: Some("/test".into()),
             ..Selector::default()
         });

@@ -124,13 +124,15 @@ fn the_program_takes_the_arguments_of_the_daemons() {
     let port = default_port();
     for name in DAEMONS {
         let container = container(name);
-        let environment: Vec<String> = list(&container["env"])
-            .iter()
-            .map(|variable| {
-                assert_eq!(variable["valueFrom"]["fieldRef"]["fieldPath"], "status.podIP");
-                format!("$({})", string(&variable["name"]))
-            })
-            .collect();
+        let mut environment = Vec::new();
+        for variable in list(&container["env"]) {
+            match string(&variable["valueFrom"]["fieldRef"]["fieldPath"]).as_str() {
+                "status.podIP" => environment.push(format!("$({})", string(&variable["name"]))),
+                // The daemon reads it by itself.
+                "spec.nodeName" => assert_eq!(variable["name"], "NODE_NAME"),
+                other => panic!("deploy/{name}: {other}"),
+            }
+        }
         let mut arguments = strings(&container["args"]);
         for argument in &mut arguments {
             for variable in &environment {

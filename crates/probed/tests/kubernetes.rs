@@ -9,6 +9,7 @@ use k8s_openapi::{
     api::{
         apps::v1::DaemonSet,
         core::v1::{ConfigMap, Namespace, Service, ServiceAccount},
+        rbac::v1::{ClusterRole, ClusterRoleBinding},
     },
     schemars::{JsonSchema, schema_for},
 };
@@ -52,6 +53,8 @@ fn faults(document: &Value) -> Option<Vec<String>> {
             ("v1", "Service") => strict::<Service>(),
             ("v1", "ServiceAccount") => strict::<ServiceAccount>(),
             ("apps/v1", "DaemonSet") => strict::<DaemonSet>(),
+            ("rbac.authorization.k8s.io/v1", "ClusterRole") => strict::<ClusterRole>(),
+            ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => strict::<ClusterRoleBinding>(),
             (_, kind) if FOREIGN.contains(&kind) => return None,
             other => panic!("{other:?} has no schema here"),
         },
