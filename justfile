@@ -58,6 +58,10 @@ test-page:
 check-flake:
     ci/check-flake
 
+# Does every command of the tutorial do what the page says? In a clone.
+check-tutorial:
+    ci/check-tutorial --target target
+
 # Are the lima templates right? `ci/check-lima --provision` runs the provisioning, too.
 check-lima:
     ci/check-lima

@@ -8,10 +8,15 @@ use std::fs;
 
 use common::{probelab, quoted, root, said};
 
+/// What the steps of the tutorial copy into the tree, each file in its place.
+const TUTORIAL_FILES: &str = "docs/tutorial/files";
+
 /// The documents at the top of the checkout, of its crates, and in `docs/`.
 fn documents() -> Vec<(String, String)> {
     let mut documents = Vec::new();
-    let mut folders = vec![root(), root().join("docs"), root().join("lima")];
+    let mut folders = ["", "docs", "docs/tutorial", "lima"]
+        .map(|name| root().join(name))
+        .to_vec();
     for entry in fs::read_dir(root().join("crates")).unwrap() {
         folders.push(entry.unwrap().path());
     }
@@ -44,11 +49,13 @@ fn every_path_that_a_document_names_exists() {
         ".ci/",
     ];
     for (name, text) in documents() {
+        let is_tutorial = name.contains("docs/tutorial/");
         for word in quoted(&text) {
             let is_path = top.iter().any(|folder| word.starts_with(folder));
             if is_path && !word.contains(['*', ' ', '<', 'N']) {
                 assert!(
-                    root().join(word).exists(),
+                    root().join(word).exists()
+                        || is_tutorial && root().join(TUTORIAL_FILES).join(word).exists(),
                     "{name} names {word}, which does not exist"
                 );
             }
@@ -105,10 +112,12 @@ fn every_command_that_a_document_shows_is_understood() {
                 );
             }
             if words[0] == "run" && words[1] != "all" && !words[1].starts_with("./") {
+                let made = root().join(TUTORIAL_FILES).join("scenarios").join(words[1]);
                 assert!(
                     scenarios
                         .lines()
-                        .any(|known| known.split_whitespace().next() == Some(words[1])),
+                        .any(|known| known.split_whitespace().next() == Some(words[1]))
+                        || name.contains("docs/tutorial/") && made.exists(),
                     "{name}: `probelab {line}`: no such scenario"
                 );
             }
@@ -162,6 +171,91 @@ fn every_link_of_a_document_leads_somewhere() {
         }
     }
     assert!(count >= 10, "{count}");
+}
+
+/// Every file below a folder, as one text each.
+fn texts_below(folder: &std::path::Path) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            texts.extend(texts_below(&path));
+        } else {
+            texts.push(fs::read_to_string(&path).unwrap());
+        }
+    }
+    texts
+}
+
+#[test]
+fn what_the_tutorial_shows_of_its_files_is_in_them() {
+    let page = fs::read_to_string(root().join("docs/tutorial/README.md")).unwrap();
+    let mut texts = texts_below(&root().join(TUTORIAL_FILES));
+    for (_, patch) in patches() {
+        let added = patch.lines().filter_map(|line| line.strip_prefix('+'));
+        texts.push(added.map(|line| format!("{line}\n")).collect());
+    }
+    let mut count = 0;
+    for block in page.split("\n```").skip(1).step_by(2) {
+        let (language, shown) = block.split_once('\n').unwrap();
+        if !["sh", "text"].contains(&language) {
+            let shown = format!("{shown}\n");
+            assert!(
+                texts.iter().any(|text| text.contains(&shown)),
+                "in no file:\n{shown}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{count}");
+}
+
+/// The patches of the tutorial, with their names.
+fn patches() -> Vec<(String, String)> {
+    let entries = fs::read_dir(root().join("docs/tutorial")).unwrap();
+    let patches = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "patch"));
+    patches
+        .map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap()))
+        .collect()
+}
+
+/// One side of a part of a patch: its lines with these marks.
+fn side(hunk: &str, marks: [char; 2]) -> String {
+    let lines = hunk.lines().skip(1);
+    lines
+        .take_while(|line| !line.starts_with("diff --git"))
+        .filter_map(|line| line.strip_prefix(marks))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+/// `ci/check-tutorial` applies them and compiles what comes of it; here a change that makes one stale is seen at once. Whoever
+/// follows the tutorial has applied them.
+#[test]
+fn the_patches_of_the_tutorial_fit_the_files_that_they_change() {
+    let mut hunks = 0;
+    for (name, patch) in patches() {
+        for file in patch.split("\n+++ b/").skip(1) {
+            let (path, changes) = file.split_once('\n').unwrap();
+            let text = fs::read_to_string(root().join(path)).unwrap();
+            for hunk in changes.split("@@ -").skip(1) {
+                let (before, after) = (side(hunk, [' ', '-']), side(hunk, [' ', '+']));
+                let fits = |side: &str| text.matches(side).count() == 1;
+                assert!(fits(&before) || fits(&after), "{name} at {path}:\n{before}");
+                hunks += 1;
+            }
+        }
+    }
+    assert!(hunks >= 8, "{hunks}");
+}
+
+#[test]
+fn the_check_of_the_tutorial_notices_what_is_broken() {
+    let said = said(std::process::Command::new(root().join("ci/check-tutorial")).arg("--self-test"));
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.matches("noticed").count() >= 8, "{said:?}");
 }
 
 /// Codes of errors in the sources of the crates that are not tests.
