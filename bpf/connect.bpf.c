@@ -144,6 +144,11 @@ static __always_inline void report(struct sock *sk, struct tcp_sock *tp, struct 
 				   struct connect_series *series, __u64 duration_ns,
 				   struct connect_counters *count)
 {
+	// Waking user space from here would let it run in the middle of this program, on this processor, and
+	// the kernel leaves a program out that is under way already (bpf_prog.active): changes of other
+	// sockets would be missed. User space looks every second, and is woken only before events overflow.
+	__u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	__u64 size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
 	struct connect_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
 	if (!event) {
@@ -165,7 +170,7 @@ static __always_inline void report(struct sock *sk, struct tcp_sock *tp, struct 
 	event->pad[1] = 0;
 	__builtin_memcpy(event->comm, attempt->comm, sizeof(event->comm));
 	put_addresses(event, sk);
-	bpf_ringbuf_submit(event, 0);
+	bpf_ringbuf_submit(event, used > size / 2 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline void name_caller(struct connect_attempt *attempt)

@@ -14,7 +14,7 @@ import daemon
 PENDING, SERIES, EVENTS = 8, 3, 39
 BLACKHOLE = ("10.9.2.7", 7000)
 REFUSED, REFUSED_AGAIN, WAITING, BEYOND_SERIES = 20, 60, 40, 5
-PAUSE_SECONDS = 0.5  # for the daemon to empty the ring buffer
+PAUSE_SECONDS = 1.5  # for the daemon to empty the ring buffer, which it does every second
 
 
 def refused(family, address, times):

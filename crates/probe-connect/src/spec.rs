@@ -4,6 +4,7 @@ use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use probe::{
     Failure, Probe,
+    clock::nanoseconds,
     exemplar::Latest,
     loader::Loader,
     metrics::Families,
@@ -21,6 +22,8 @@ use crate::{
 
 /// How often what is gone is looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+/// How long an attempt may wait to be reported: nobody is woken for it.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a connect probe observes: all TCP connection attempts of the machine.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -166,6 +169,7 @@ impl probe::Spec for Spec {
             probe: ConnectProbe::attach(loader, self.config()?)?,
             log,
             latest: Latest::new(&BOUNDS_SECONDS),
+            swept_ns: 0,
             proven: false,
         }))
     }
@@ -176,6 +180,8 @@ struct Started {
     log: Option<EventLog>,
     /// For exemplars of what the log has.
     latest: Latest<SeriesKey, connect_event>,
+    /// When what is gone was last looked for.
+    swept_ns: u64,
     proven: bool,
 }
 
@@ -210,10 +216,18 @@ impl Probe for Started {
     }
 
     fn sweep_interval(&self) -> Option<Duration> {
-        Some(SWEEP_INTERVAL)
+        Some(match self.log {
+            Some(_) => REPORT_INTERVAL,
+            None => SWEEP_INTERVAL,
+        })
     }
 
     fn sweep(&mut self, now_ns: u64) -> Result<(), Failure> {
+        self.drain()?;
+        if now_ns.saturating_sub(self.swept_ns) < nanoseconds(SWEEP_INTERVAL) {
+            return Ok(());
+        }
+        self.swept_ns = now_ns;
         Ok(self.probe.sweep(now_ns)?)
     }
 
