@@ -118,7 +118,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self.send_event("ERROR", self.status(410, "Expired")) if is_gone else None
+        if is_gone:
+            self.send_event("ERROR", self.status(410, "Expired"))
         # Nothing means that the server goes away.
         while not is_gone and (event := events.get()):
             _, of, kind, thing = event

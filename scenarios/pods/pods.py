@@ -224,6 +224,12 @@ def main():
                [container["pod"] for container in json.loads(pathlib.Path(CACHE).read_text(encoding="utf-8"))["containers"]]
                == ["area-elsewhere", "area-1", "side-1"])
     daemon.end()
+    daemon.command += ["--node-name", "nowhere"]
+    daemon.begin()
+    wait_for(lambda: daemon.get("/healthz") is not None)
+    wait_for(lambda: "has no node" in not_ready())
+    steps.said("a node that the cluster does not have is named", "nowhere" in not_ready())
+    daemon.kill()
     steps.families.gauge("late_changes", steps.late)
     steps.families.print()
 

@@ -18,6 +18,7 @@ use aya::{
         xdp::XdpMode,
     },
 };
+use probe::causes::chain;
 use wire::{ObjectFinding, ProgramFinding, Reason, Step, check_stage::INTERFACE};
 
 use crate::{
@@ -100,21 +101,6 @@ impl Prepared {
             }
         }
     }
-}
-
-/// An error with its causes, each told once.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 fn load_program(program: &mut Program, target: &str, types: Option<&Btf>) -> Result<(), ProgramError> {

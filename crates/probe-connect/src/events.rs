@@ -10,7 +10,10 @@ use std::{
 
 use serde::Serialize;
 
-use probe::{exemplar::Exemplar, metrics::labels};
+use probe::{
+    exemplar::{Exemplar, Seen},
+    metrics::labels,
+};
 
 use crate::{
     spec::Format,
@@ -105,14 +108,17 @@ fn comm(event: &connect_event) -> String {
 }
 
 /// What a latency was of, by which the line of the attempt is found. Names by the semantic conventions of OpenTelemetry.
-pub fn exemplar(event: &connect_event) -> Exemplar {
-    let labels = labels([
-        ("process_pid", &event.pid.to_string()),
-        ("server_address", &address(event, event.remote).to_string()),
-        ("server_port", &event.remote_port.to_string()),
-    ]);
-    let end_ns = event.start_ns.saturating_add(event.duration_ns);
-    Exemplar::new(labels, event.duration_ns, end_ns)
+pub fn exemplar(seen: &Seen<connect_event>) -> Exemplar {
+    let event = &seen.event;
+    Exemplar {
+        labels: labels([
+            ("process_pid", &event.pid.to_string()),
+            ("server_address", &address(event, event.remote).to_string()),
+            ("server_port", &event.remote_port.to_string()),
+        ]),
+        value_ns: seen.value_ns,
+        unix_ns: seen.unix_ns,
+    }
 }
 
 fn columns(event: &connect_event) -> String {

@@ -337,3 +337,31 @@ fn labelled(key: &connect_series, cgroup: Option<String>) -> SeriesKey {
         retransmits: key.retransmits,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_belongs_to_the_series_that_the_kernel_half_counts_it_in() {
+        for (repeated, class) in [(0, 0), (2, 2), (3, 3), (7, 3)] {
+            let event = connect_event {
+                outcome: 1,
+                family: 6,
+                retransmits: repeated,
+                ..connect_event::default()
+            };
+            let counted = connect_series {
+                outcome: 1,
+                family: 6,
+                retransmits: class,
+                ..connect_series::default()
+            };
+            assert_eq!(
+                SeriesKey::of(&event, None),
+                labelled(&counted, None),
+                "{repeated}"
+            );
+        }
+    }
+}

@@ -4,7 +4,6 @@ use std::{io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use probe::{
     Failure, Probe,
-    clock::nanoseconds,
     exemplar::Latest,
     loader::Loader,
     metrics::Families,
@@ -23,7 +22,7 @@ use crate::{
 /// How often what is gone is looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// How long an attempt may wait to be reported: nobody is woken for it.
-const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+const DRAIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a connect probe observes: all TCP connection attempts of the machine.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -169,7 +168,6 @@ impl probe::Spec for Spec {
             probe: ConnectProbe::attach(loader, self.config()?)?,
             log,
             latest: Latest::new(&BOUNDS_SECONDS),
-            swept_ns: 0,
             proven: false,
         }))
     }
@@ -180,8 +178,6 @@ struct Started {
     log: Option<EventLog>,
     /// For exemplars of what the log has.
     latest: Latest<SeriesKey, connect_event>,
-    /// When what is gone was last looked for.
-    swept_ns: u64,
     proven: bool,
 }
 
@@ -199,6 +195,10 @@ impl Probe for Started {
         }
     }
 
+    fn drain_interval(&self) -> Option<Duration> {
+        self.log.as_ref().map(|_| DRAIN_INTERVAL)
+    }
+
     fn drain(&mut self) -> Result<(), Failure> {
         let events = self.probe.take_events();
         if let Some(log) = &mut self.log {
@@ -206,8 +206,9 @@ impl Probe for Started {
                 let cgroup = self.probe.cgroup(event);
                 log.append(event, cgroup.as_deref())
                     .map_err(|error| format!("cannot write the attempts: {error}"))?;
-                self.latest
-                    .note(SeriesKey::of(event, cgroup), event.duration_ns, *event);
+                let end_ns = event.start_ns.saturating_add(event.duration_ns);
+                let series = SeriesKey::of(event, cgroup);
+                self.latest.note(series, event.duration_ns, end_ns, *event);
             }
             log.flush()
                 .map_err(|error| format!("cannot write the attempts: {error}"))?;
@@ -216,28 +217,21 @@ impl Probe for Started {
     }
 
     fn sweep_interval(&self) -> Option<Duration> {
-        Some(match self.log {
-            Some(_) => REPORT_INTERVAL,
-            None => SWEEP_INTERVAL,
-        })
+        Some(SWEEP_INTERVAL)
     }
 
     fn sweep(&mut self, now_ns: u64) -> Result<(), Failure> {
-        self.drain()?;
-        if now_ns.saturating_sub(self.swept_ns) < nanoseconds(SWEEP_INTERVAL) {
-            return Ok(());
-        }
-        self.swept_ns = now_ns;
         Ok(self.probe.sweep(now_ns)?)
     }
 
     fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {
         let mut reading = self.probe.read()?;
+        // What was counted has been written by then, so that each exemplar is of this reading.
+        self.drain()?;
         self.latest.retain(|series| reading.series.contains_key(series));
         for (key, series) in &mut reading.series {
-            for (_, event) in self.latest.of(key) {
-                series.duration.mark(events::exemplar(event));
-            }
+            let latest = self.latest.of(key);
+            latest.for_each(|seen| series.duration.mark(events::exemplar(seen)));
         }
         report::add(families, self.probe.config(), self.proven, &reading);
         Ok(())

@@ -1,6 +1,6 @@
 //! Exemplars of the latency histograms: the latest exchange in each bucket, by which it is found in the exchange log.
 
-use probe::exemplar::{Exemplar, Latest};
+use probe::exemplar::{Exemplar, Latest, Seen};
 use probe::metrics::labels;
 
 use crate::bounds::Bounds;
@@ -26,9 +26,11 @@ impl Exemplars {
     pub fn note(&mut self, exchanges: &[Exchange]) {
         for exchange in exchanges {
             let series = (exchange.method, exchange.status);
-            self.duration.note(series, exchange.duration_ns(), *exchange);
+            let end_ns = exchange.end_ns;
+            self.duration
+                .note(series, exchange.duration_ns(), end_ns, *exchange);
             self.first_byte
-                .note(series, exchange.time_to_first_byte_ns(), *exchange);
+                .note(series, exchange.time_to_first_byte_ns(), end_ns, *exchange);
         }
     }
 
@@ -42,20 +44,62 @@ impl Exemplars {
                 (&self.duration, &mut latency.duration),
                 (&self.first_byte, &mut latency.first_byte),
             ] {
-                for (value_ns, exchange) in latest.of(series) {
-                    histogram.mark(exemplar(exchange, value_ns));
-                }
+                latest.of(series).for_each(|seen| histogram.mark(exemplar(seen)));
             }
         }
     }
 }
 
 /// Names by the semantic conventions of OpenTelemetry; `request` is the `n` of the exchange log.
-fn exemplar(exchange: &Exchange, value_ns: u64) -> Exemplar {
-    let labels = labels([
-        ("client_address", &exchange.client.ip().to_string()),
-        ("client_port", &exchange.client.port().to_string()),
-        ("request", &exchange.number.to_string()),
-    ]);
-    Exemplar::new(labels, value_ns, exchange.end_ns)
+fn exemplar(seen: &Seen<Exchange>) -> Exemplar {
+    let client = seen.event.client;
+    Exemplar {
+        labels: labels([
+            ("client_address", &client.ip().to_string()),
+            ("client_port", &client.port().to_string()),
+            ("request", &seen.event.number.to_string()),
+        ]),
+        value_ns: seen.value_ns,
+        unix_ns: seen.unix_ns,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_histogram_has_the_exchange_of_its_own_value() {
+        let exchange = Exchange {
+            start_ns: 1_000_000_000,
+            first_byte_ns: 1_004_000_000,
+            end_ns: 1_060_000_000,
+            client: "192.0.2.7:4711".parse().unwrap(),
+            number: 3,
+            method: 1,
+            status: 200,
+        };
+        let bounds = Bounds::default();
+        let mut exemplars = Exemplars::new(&bounds);
+        exemplars.note(&[exchange]);
+        let mut tally = Tally::new(bounds);
+        tally.complete(&exchange);
+        exemplars.add_to(&mut tally);
+        let latency = &tally.latencies[&(1, 200)];
+        let (first_byte, duration) = (latency.first_byte.exemplar(0), latency.duration.exemplar(4));
+        assert_eq!(first_byte.unwrap().value_ns, 4_000_000);
+        let duration = duration.unwrap();
+        assert_eq!(duration.value_ns, 60_000_000);
+        let labels: Vec<_> = duration.labels.values().map(String::as_str).collect();
+        assert_eq!(labels, ["192.0.2.7", "4711", "3"]);
+        exemplars.add_to(&mut Tally::default());
+        tally.latencies.clear();
+        tally.complete(&exchange);
+        exemplars.add_to(&mut tally);
+        assert_eq!(
+            tally.latencies[&(1, 200)].duration.exemplar(4),
+            None,
+            "a series that was gone"
+        );
+    }
 }

@@ -159,6 +159,8 @@ impl Probe for Started {
 
     fn collect(&mut self, families: &mut Families) -> Result<(), Failure> {
         let mut reading = self.probe.read()?;
+        // What was counted has been written by then, so that each exemplar is of this reading.
+        self.drain()?;
         self.exemplars.add_to(&mut reading.tally);
         report::add(families, self.probe.config(), self.proven, &reading);
         Ok(())

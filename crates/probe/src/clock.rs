@@ -14,6 +14,11 @@ pub fn real_ns() -> u64 {
     now_ns(ClockId::CLOCK_REALTIME)
 }
 
+/// A time of the monotonic clock as one since 1970, by where the two clocks are now.
+pub fn real_of(at_ns: u64) -> u64 {
+    real_ns().saturating_sub(monotonic_ns().saturating_sub(at_ns))
+}
+
 /// Both clocks exist on every Linux, so that asking for them does not fail.
 fn now_ns(clock: ClockId) -> u64 {
     clock_gettime(clock).map_or(0, |now| nanoseconds(now.into()))

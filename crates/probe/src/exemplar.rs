@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::{monotonic_ns, real_ns};
-use crate::histogram::bound_ns;
+use crate::clock::real_of;
+use crate::histogram::bucket_of;
 use crate::metrics::Labels;
 
 /// One of a histogram's values.
@@ -18,41 +18,42 @@ pub struct Exemplar {
     pub unix_ns: u64,
 }
 
-impl Exemplar {
-    /// A value that came at this time of the monotonic clock.
-    pub fn new(labels: Labels, value_ns: u64, at_ns: u64) -> Self {
-        let ago_ns = monotonic_ns().saturating_sub(at_ns);
-        Self {
-            labels,
-            value_ns,
-            unix_ns: real_ns().saturating_sub(ago_ns),
-        }
-    }
+/// An event that was counted.
+#[derive(Debug)]
+pub struct Seen<T> {
+    /// The value that the histogram counts.
+    pub value_ns: u64,
+    /// When it came, since 1970. Taken once: a reader that sees the same exemplar again knows it by its time.
+    pub unix_ns: u64,
+    /// What it was.
+    pub event: T,
 }
 
-/// The latest event in each bucket of each series, by the value that the histogram counts.
+/// The latest event in each bucket of each series.
 #[derive(Debug)]
 pub struct Latest<K, T> {
-    bounds_ns: Vec<u64>,
-    events: BTreeMap<K, BTreeMap<usize, (u64, T)>>,
+    bounds_seconds: Vec<f64>,
+    events: BTreeMap<K, BTreeMap<usize, Seen<T>>>,
 }
 
 impl<K: Ord, T> Latest<K, T> {
     /// None yet; bounds are those of the histograms.
     pub fn new(bounds_seconds: &[f64]) -> Self {
         Self {
-            bounds_ns: bounds_seconds.iter().map(|bound| bound_ns(*bound)).collect(),
+            bounds_seconds: bounds_seconds.to_vec(),
             events: BTreeMap::new(),
         }
     }
 
-    /// Takes the place of an earlier one in its bucket.
-    pub fn note(&mut self, series: K, value_ns: u64, event: T) {
-        let bucket = self.bounds_ns.partition_point(|bound| *bound < value_ns);
-        self.events
-            .entry(series)
-            .or_default()
-            .insert(bucket, (value_ns, event));
+    /// Takes note of an event that came at this time of the monotonic clock, in place of an earlier one in its bucket.
+    pub fn note(&mut self, series: K, value_ns: u64, at_ns: u64, event: T) {
+        let seen = Seen {
+            value_ns,
+            unix_ns: real_of(at_ns),
+            event,
+        };
+        let bucket = bucket_of(&self.bounds_seconds, value_ns);
+        self.events.entry(series).or_default().insert(bucket, seen);
     }
 
     /// Forgets series that are not there any more.
@@ -60,10 +61,9 @@ impl<K: Ord, T> Latest<K, T> {
         self.events.retain(|series, _| is_there(series));
     }
 
-    /// Values and events of a series.
-    pub fn of(&self, series: &K) -> impl Iterator<Item = (u64, &T)> {
-        let buckets = self.events.get(series).into_iter().flatten();
-        buckets.map(|(_, (value_ns, event))| (*value_ns, event))
+    /// The events of a series, by bucket.
+    pub fn of(&self, series: &K) -> impl Iterator<Item = &Seen<T>> {
+        self.events.get(series).into_iter().flat_map(BTreeMap::values)
     }
 }
 
@@ -80,14 +80,17 @@ mod tests {
             (100_000_001, 'c'),
             (2_000_000_000, 'd'),
         ] {
-            latest.note("here", value_ns, event);
+            latest.note("here", value_ns, 1, event);
         }
-        latest.note("gone", 5, 'e');
+        latest.note("gone", 5, 1, 'e');
         latest.retain(|series| *series == "here");
-        let here: Vec<_> = latest.of(&"here").collect();
+        let here: Vec<_> = latest
+            .of(&"here")
+            .map(|seen| (seen.value_ns, seen.event))
+            .collect();
         assert_eq!(
             here,
-            [(100_000_000, &'b'), (100_000_001, &'c'), (2_000_000_000, &'d')]
+            [(100_000_000, 'b'), (100_000_001, 'c'), (2_000_000_000, 'd')]
         );
         assert_eq!(latest.of(&"gone").count(), 0);
     }

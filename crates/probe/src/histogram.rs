@@ -14,6 +14,11 @@ pub fn bound_ns(seconds: f64) -> u64 {
     (seconds * 1e9).round() as u64
 }
 
+/// Which bucket a value is in; the last one has no bound.
+pub fn bucket_of(bounds_seconds: &[f64], value_ns: u64) -> usize {
+    bounds_seconds.partition_point(|bound| bound_ns(*bound) < value_ns)
+}
+
 /// Counts per bucket (not cumulative) with their sum. The last bucket has no upper bound.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Histogram {
@@ -35,14 +40,9 @@ impl Histogram {
         }
     }
 
-    fn bucket_of(&self, value_ns: u64) -> usize {
-        self.bounds_seconds
-            .partition_point(|bound| bound_ns(*bound) < value_ns)
-    }
-
     /// Adds one value.
     pub fn record_ns(&mut self, value_ns: u64) {
-        let at = self.bucket_of(value_ns);
+        let at = bucket_of(&self.bounds_seconds, value_ns);
         self.buckets[at] += 1;
         self.sum_ns += u128::from(value_ns);
     }
@@ -50,7 +50,7 @@ impl Histogram {
     /// Says what one of the values was of. A later one takes the place of an earlier one in its bucket, and one in an empty
     /// bucket is left out: it has not been counted yet.
     pub fn mark(&mut self, exemplar: Exemplar) {
-        let at = self.bucket_of(exemplar.value_ns);
+        let at = bucket_of(&self.bounds_seconds, exemplar.value_ns);
         if self.buckets[at] > 0 {
             self.exemplars.insert(at, exemplar);
         }
@@ -176,7 +176,11 @@ mod tests {
 
     #[test]
     fn an_exemplar_stays_with_its_value() {
-        let exemplar = |value_ns| Exemplar::new(crate::metrics::Labels::new(), value_ns, 0);
+        let exemplar = |value_ns| Exemplar {
+            labels: crate::metrics::Labels::new(),
+            value_ns,
+            unix_ns: 1,
+        };
         let mut histogram = Histogram::new(&[0.1, 0.15, 0.25]);
         histogram.record_ns(120_000_000);
         histogram.mark(exemplar(120_000_000));

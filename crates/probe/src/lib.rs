@@ -7,6 +7,7 @@
 extern crate self as probe;
 
 pub mod accounting;
+pub mod causes;
 pub mod cgroups;
 pub mod clock;
 pub mod exemplar;

@@ -229,21 +229,6 @@ impl fmt::Debug for Object {
     }
 }
 
-/// An error with its causes, each told once.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
 /// The end of a verifier's log, which says what is wrong; what comes before retells the program.
 fn last_lines(log: &str) -> String {
     const LINES: usize = 4;

@@ -65,6 +65,11 @@ pub trait Probe: Send {
         Ok(Vec::new())
     }
 
+    /// How often [`Self::drain`] is to be called although no descriptor says so, for a kernel half that wakes nobody.
+    fn drain_interval(&self) -> Option<Duration> {
+        None
+    }
+
     /// Takes what waits in ring buffers and writes the logs that were asked for.
     ///
     /// # Errors

@@ -54,6 +54,17 @@ async fn follow(service: Shared, descriptor: OwnedFd) -> anyhow::Result<()> {
     }
 }
 
+/// Empties the ring buffers of probes that wake nobody.
+async fn drain(service: Shared) -> anyhow::Result<()> {
+    let Some(interval) = lock(&service).drain_interval() else {
+        return std::future::pending().await;
+    };
+    loop {
+        tokio::time::sleep(interval).await;
+        lock(&service).drain()?;
+    }
+}
+
 async fn sweep(service: Shared) -> anyhow::Result<()> {
     let Some(interval) = lock(&service).sweep_interval() else {
         return std::future::pending().await;
@@ -126,6 +137,7 @@ async fn attend(
     for descriptor in descriptors {
         tasks.spawn(follow(Arc::clone(service), descriptor));
     }
+    tasks.spawn(drain(Arc::clone(service)));
     tasks.spawn(sweep(Arc::clone(service)));
     tasks.spawn(look(Arc::clone(service)));
     tasks.spawn(select(Arc::clone(service)));

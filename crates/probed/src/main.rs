@@ -11,6 +11,7 @@ mod manifest;
 mod otlp;
 mod privileges;
 mod programs;
+mod replace;
 mod schema;
 mod scraper;
 mod selector;

@@ -262,6 +262,15 @@ impl Service {
         Ok(())
     }
 
+    /// How often [`Self::drain`] is to be called although no descriptor says so; nothing when no probe needs it.
+    pub fn drain_interval(&self) -> Option<Duration> {
+        let intervals = self
+            .attached
+            .iter()
+            .map(|attached| attached.probe.drain_interval());
+        intervals.flatten().min()
+    }
+
     /// Whether [`Self::select`] has anything to do.
     pub fn selects(&self) -> bool {
         self.attached.iter().any(|attached| attached.selector.is_some())

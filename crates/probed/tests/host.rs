@@ -138,8 +138,13 @@ fn run(arguments: &[&str]) -> Command {
 
 /// What is answered with status 200; nothing for any other answer, or for none.
 fn try_get(address: &str, path: &str) -> Option<String> {
+    try_get_as(address, path, "*/*")
+}
+
+fn try_get_as(address: &str, path: &str, accept: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
+    let head = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
@@ -148,6 +153,10 @@ fn try_get(address: &str, path: &str) -> Option<String> {
 
 fn get(address: &str, path: &str) -> String {
     try_get(address, path).unwrap()
+}
+
+fn get_as(address: &str, path: &str, accept: &str) -> String {
+    try_get_as(address, path, accept).unwrap()
 }
 
 /// Value by series, as the text names it.
@@ -462,6 +471,74 @@ fn an_otlp_receiver_gets_the_same_numbers() {
         .iter()
         .filter(|(name, _)| name.starts_with("function_calls_total"));
     assert_eq!(calls.map(|(_, value)| value).sum::<f64>(), 9.0);
+}
+
+/// A server that answers every request of a connection, and ends with the connection.
+fn server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut request = [0; 4096];
+            while stream.read(&mut request).is_ok_and(|length| length > 0) {
+                stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    .unwrap();
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn an_exemplar_leads_to_the_line_of_the_log_at_the_first_scrape() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let log = folder.path().join("exchanges.jsonl");
+    let manifest = format!(
+        "apiVersion: probelab.dev/v1alpha1\nkind: HttpProbe\nmetadata: {{name: http}}\nspec:\n  interface: lo\n  ports: \
+         [{}]\n  exchangeLog: {}\n",
+        server.rsplit_once(':').unwrap().1,
+        log.display()
+    );
+    let manifest = write(folder.path(), "http.yaml", &manifest);
+    let Some((_probed, address)) = probed(&mut run(&["--manifest", &manifest])) else {
+        return;
+    };
+    let mut client = TcpStream::connect(&server).unwrap();
+    let mut answer = [0; 4096];
+    for _ in 0..2 {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        assert!(client.read(&mut answer).unwrap() > 0);
+    }
+    let port = client.local_addr().unwrap().port();
+    let text = get_as(
+        &address,
+        "/metrics",
+        "application/openmetrics-text; version=1.0.0",
+    );
+    exposition::series(&text).unwrap();
+    let wanted = format!("# {{client_address=\"127.0.0.1\",client_port=\"{port}\",request=\"2\"}}");
+    let marked: Vec<&str> = text.lines().filter(|line| line.contains(&wanted)).collect();
+    assert!(
+        marked
+            .iter()
+            .any(|line| line.starts_with("http_server_request_duration_seconds_bucket")),
+        "{text}"
+    );
+    let again = get_as(
+        &address,
+        "/metrics",
+        "application/openmetrics-text; version=1.0.0",
+    );
+    for line in marked {
+        assert!(
+            again.contains(line),
+            "an exemplar is the same at each scrape: {line}"
+        );
+    }
+    let line = format!("\"client\":\"127.0.0.1:{port}\",\"n\":2,");
+    assert!(fs::read_to_string(&log).unwrap().contains(&line));
 }
 
 const FORTRAN: &str = include_str!("../../../scenarios/retrofit/observe-fortran.yaml");

@@ -7,8 +7,8 @@ use aya::{
     programs::{Program, ProgramError, UProbe, uprobe::UProbeScope, xdp::XdpMode as Mode},
 };
 
-use super::{Hook, Knobs, Loaded, XdpMode, chain, elf::Parts};
-use crate::kernel_types;
+use super::{Hook, Knobs, Loaded, XdpMode, elf::Parts};
+use crate::{causes::chain, kernel_types};
 
 struct AyaObject {
     ebpf: Ebpf,

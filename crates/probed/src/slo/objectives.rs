@@ -7,6 +7,7 @@ use clap::Args;
 use slo::{ClientErrors, History, Milliseconds, Names, Objective, Report};
 
 use crate::manifest::ManifestError;
+use crate::replace::replace;
 
 /// The least time between two readings.
 const LEAST_STEP_MS: Milliseconds = 1000;
@@ -111,9 +112,8 @@ impl Store {
         let folder = path.parent().unwrap_or(Path::new("."));
         let doing = || format!("cannot store objectives in {}", path.display());
         std::fs::create_dir_all(folder).with_context(doing)?;
-        let partial = path.with_extension("partial");
-        std::fs::copy(file, &partial).with_context(doing)?;
-        std::fs::rename(&partial, &path).with_context(doing)?;
+        let content = std::fs::read(file).with_context(doing)?;
+        replace(&path, &content)?;
         Ok(path)
     }
 }

@@ -7,6 +7,8 @@ use anyhow::Context;
 use clap::ValueEnum;
 use slo::{Report, render};
 
+use crate::replace::replace;
+
 /// How a report is printed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Format {
@@ -51,10 +53,5 @@ pub fn put(text: &str, file: Option<&Path>) -> anyhow::Result<()> {
             result => result.context("cannot print the report"),
         };
     };
-    let doing = || format!("cannot write {}", path.display());
-    let mut name = path.file_name().with_context(doing)?.to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    std::fs::write(&partial, text).with_context(doing)?;
-    std::fs::rename(&partial, path).with_context(doing)
+    replace(path, text.as_bytes())
 }

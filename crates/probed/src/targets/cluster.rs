@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::{ContainerStatus, Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::client::ConfigExt;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, Store, store::Writer};
@@ -16,6 +16,7 @@ use kube::{Api, Client, Config, ResourceExt};
 use probe::metrics::{Families, Value, labels};
 
 use crate::manifest::ManifestError;
+use crate::replace::replace;
 use crate::targets::heard::{Heard, RESOURCES, Resource};
 use crate::targets::ids::is_container_id;
 use crate::targets::inventory::{self, Container, InventoryFile};
@@ -158,19 +159,14 @@ impl Cluster {
         InventoryFile::new(node_labels.unwrap_or_default(), containers)
     }
 
-    /// Writes the file; a reader finds the old one or the new one, whole.
+    /// Writes the file.
     fn keep(&self, known: &InventoryFile) {
         let Some(path) = &self.cache else {
             return;
         };
-        let write = || -> anyhow::Result<()> {
-            let unfinished = path.with_extension("new");
-            // JSON, which is YAML as well.
-            std::fs::write(&unfinished, serde_json::to_string_pretty(known)?)?;
-            std::fs::rename(&unfinished, path)?;
-            Ok(())
-        };
-        if let Err(error) = write().with_context(|| format!("writing {}", path.display())) {
+        // JSON, which is YAML as well.
+        let text = serde_json::to_vec_pretty(known).context("no text can be made of it");
+        if let Err(error) = text.and_then(|text| replace(path, &text)) {
             tracing::warn!("--cluster-cache is out of date: {error:#}");
         }
     }
@@ -215,33 +211,33 @@ fn containers(pods: &[Arc<Pod>], namespaces: &[Arc<PartialObjectMeta<Namespace>>
             namespace: namespace.clone(),
         }));
     }
-    let place = |container: &Container| {
-        let Container {
-            namespace,
-            pod,
-            name,
-            id,
-            ..
-        } = container.clone();
-        (namespace, pod, name, id)
-    };
-    containers.sort_by_cached_key(place);
+    containers.sort_by(|one, other| place(one).cmp(&place(other)));
     containers
+}
+
+fn place(container: &Container) -> (&str, &str, &str, Option<&str>) {
+    (
+        &container.namespace,
+        &container.pod,
+        &container.name,
+        container.id.as_deref(),
+    )
 }
 
 /// Names and numbers of a pod's containers that were started at least once.
 fn ids(pod: &Pod) -> impl Iterator<Item = (String, String)> + '_ {
-    let of = |list: &Option<Vec<ContainerStatus>>| list.clone().unwrap_or_default();
-    let statuses = pod.status.iter().flat_map(move |status| {
-        let mut all = of(&status.init_container_statuses);
-        all.extend(of(&status.container_statuses));
-        all.extend(of(&status.ephemeral_container_statuses));
-        all
+    let statuses = pod.status.iter().flat_map(|status| {
+        let lists = [
+            &status.init_container_statuses,
+            &status.container_statuses,
+            &status.ephemeral_container_statuses,
+        ];
+        lists.into_iter().flatten().flatten()
     });
     statuses.filter_map(|status| {
         // Such as `containerd://…` (Kubernetes API, ContainerStatus.containerID).
-        let id = status.container_id?.rsplit_once("//")?.1.to_owned();
-        is_container_id(&id).then_some((status.name, id))
+        let (_, id) = status.container_id.as_ref()?.rsplit_once("//")?;
+        is_container_id(id).then(|| (status.name.clone(), id.to_owned()))
     })
 }
 
@@ -315,6 +311,8 @@ async fn follow<K>(
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
+            // Said before the API server is asked.
+            Ok(watcher::Event::Init) => {}
             Ok(event) => heard.took(resource, matches!(event, watcher::Event::InitDone)),
             Err(error) => heard.failed(resource, &error),
         }
@@ -353,6 +351,23 @@ mod tests {
                 && container.namespace == "shop"
                 && container.namespace_labels["team"] == "a"
         }));
+    }
+
+    /// A watch begins with a word of its own, whether or not there is an API server.
+    #[tokio::test(start_paused = true)]
+    async fn what_the_client_says_by_itself_is_nothing_heard() {
+        let (_, writer) = reflector::store::<Pod>();
+        let heard = Heard::default();
+        let failure = || Err(watcher::Error::NoResourceVersion);
+        let watch = futures::stream::iter([
+            Ok(watcher::Event::Init),
+            failure(),
+            Ok(watcher::Event::Init),
+            failure(),
+        ]);
+        follow(watch, forget_the_rest, writer, &heard, Resource::Pods).await;
+        assert_eq!((heard.so_far(), heard.errors(Resource::Pods)), (0, 2));
+        assert!(heard.silence().contains("pods: "), "{}", heard.silence());
     }
 
     #[test]

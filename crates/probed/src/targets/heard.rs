@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use probe::causes::chain;
+
 /// What is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
@@ -95,20 +97,6 @@ impl Heard {
         let why = why.map_or_else(String::new, |error| format!(": {error}"));
         format!("the cluster's API server has not told of all pods, namespaces and nodes yet{why}")
     }
-}
-
-/// An error and its causes. Many of them say their cause themselves.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let own = error.to_string();
-        if !text.contains(&own) {
-            text = format!("{text}: {own}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
