@@ -9,6 +9,12 @@
 // The kernel sets sk_err before it closes a socket for an error (tcp_reset, tcp_write_err, tcp_v4_err,
 // tcp_v6_err; tcp_done_with_error since 6.10) and leaves it at zero when this side gives up.
 //
+// Since Linux 6.1 (commit 05b24ff9b2cf) the kernel leaves a tracing program out that is under way on the same
+// processor already, and answers come by interrupt. So there are two programs on the tracepoint, one after the
+// other, and at least one of them gets every hit. The second one, the twin, finds out from the attempt whether
+// the first one had the hit: whoever handles a beginning enters the attempt, whoever handles an end takes it
+// out, and both run before the socket can change again.
+//
 // Needs nothing newer than Linux 5.10.
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -62,8 +68,23 @@ struct {
 	__uint(max_entries, 1 << 18);
 } events SEC(".maps");
 
+#ifdef MUTANT_ONE_PROGRAM
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} under_way SEC(".maps");
+#endif
+
 // What all new series start from.
 static const struct connect_histogram zero_histogram;
+
+// A run can be interrupted by the twin's, on the same processor and for the same number.
+static __always_inline void add(__u64 *number, __u64 count)
+{
+	__sync_fetch_and_add(number, count);
+}
 
 static __always_inline int bucket(__u64 value_ns)
 {
@@ -144,15 +165,14 @@ static __always_inline void report(struct sock *sk, struct tcp_sock *tp, struct 
 				   struct connect_series *series, __u64 duration_ns,
 				   struct connect_counters *count)
 {
-	// Waking user space from here would let it run in the middle of this program, on this processor, and
-	// the kernel leaves a program out that is under way already (bpf_prog.active): changes of other
-	// sockets would be missed. User space looks every second, and is woken only before events overflow.
+	// Waking user space from here would let it run in the middle of this program, and what it does there
+	// could interrupt the twin as well. User space looks every second, and is woken only before events overflow.
 	__u64 used = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
 	__u64 size = bpf_ringbuf_query(&events, BPF_RB_RING_SIZE);
 	struct connect_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 
 	if (!event) {
-		count->events_lost++;
+		add(&count->events_lost, 1);
 		return;
 	}
 	event->start_ns = attempt->start_ns;
@@ -180,7 +200,7 @@ static __always_inline void name_caller(struct connect_attempt *attempt)
 	bpf_get_current_comm(attempt->comm, sizeof(attempt->comm));
 }
 
-static __always_inline int begin(struct sock *sk, struct connect_counters *count)
+static __always_inline int begin(struct sock *sk, struct connect_counters *count, int is_twin)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct connect_attempt attempt = {.start_ns = bpf_ktime_get_ns()};
@@ -191,11 +211,14 @@ static __always_inline int begin(struct sock *sk, struct connect_counters *count
 		attempt.fastopen = BPF_CORE_READ_BITFIELD(tp, fastopen_connect);
 	name_caller(&attempt);
 	error = bpf_map_update_elem(&attempts, &key, &attempt, BPF_NOEXIST);
-	if (error == -EEXIST) {
-		count->stale++;
+	if (error == -EEXIST && !is_twin) {
+		add(&count->stale, 1);
 		error = bpf_map_update_elem(&attempts, &key, &attempt, BPF_ANY);
 	}
-	return error ? CONNECT_LOST_MAP_FULL : CONNECT_RECORDED_START;
+	if (!error)
+		return CONNECT_RECORDED_START;
+	// If there is no room, the first program has said so.
+	return is_twin ? CONNECT_FILTERED_SEEN : CONNECT_LOST_MAP_FULL;
 }
 
 // With TCP_FASTOPEN_CONNECT and a cookie at hand, connect(2) only pretends: the SYN goes out with the first
@@ -218,14 +241,17 @@ static __always_inline int record(struct connect_series *series, __u64 duration_
 	}
 	if (!histogram)
 		return CONNECT_LOST_SERIES_FULL;
-	histogram->duration_sum_ns += duration_ns;
-	histogram->retransmits += retransmits;
-	histogram->slow += duration_ns > connect_slow_ns;
-	histogram->buckets[bucket(duration_ns)]++;
+	add(&histogram->duration_sum_ns, duration_ns);
+	if (retransmits)
+		add(&histogram->retransmits, retransmits);
+	if (duration_ns > connect_slow_ns)
+		add(&histogram->slow, 1);
+	add(&histogram->buckets[bucket(duration_ns)], 1);
 	return CONNECT_RECORDED_END;
 }
 
-static __always_inline int end(struct sock *sk, int old_state, int new_state, struct connect_counters *count)
+static __always_inline int end(struct sock *sk, int old_state, int new_state, struct connect_counters *count,
+			       int is_twin)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	__u64 key = (__u64)sk;
@@ -237,11 +263,17 @@ static __always_inline int end(struct sock *sk, int old_state, int new_state, st
 	__u64 duration_ns;
 	int verdict;
 
+	if (!stored && is_twin)
+		return CONNECT_FILTERED_SEEN;
 	if (!stored)
 		return old_state == BPF_TCP_SYN_RECV ? CONNECT_FILTERED_PASSIVE
 						     : CONNECT_FILTERED_UNKNOWN_START;
-	if (new_state == BPF_TCP_SYN_RECV)
+	if (new_state == BPF_TCP_SYN_RECV && stored->crossed)
+		return CONNECT_FILTERED_SEEN;
+	if (new_state == BPF_TCP_SYN_RECV) {
+		stored->crossed = 1;
 		return CONNECT_RECORDED_CROSSED;
+	}
 	__builtin_memcpy(&attempt, stored, sizeof(attempt));
 	bpf_map_delete_elem(&attempts, &key);
 	tp = bpf_skc_to_tcp_sock(sk);
@@ -267,30 +299,52 @@ static __always_inline int end(struct sock *sk, int old_state, int new_state, st
 }
 
 static __always_inline int handle(struct sock *sk, int old_state, int new_state,
-				  struct connect_counters *count)
+				  struct connect_counters *count, int is_twin)
 {
 	// MPTCP, SCTP and DCCP report their states here, too. A subflow of MPTCP is a TCP socket.
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return CONNECT_FILTERED_NOT_TCP;
 	if (old_state == BPF_TCP_CLOSE && new_state == BPF_TCP_SYN_SENT)
-		return begin(sk, count);
+		return begin(sk, count, is_twin);
 	if (old_state == BPF_TCP_SYN_SENT || old_state == BPF_TCP_SYN_RECV)
-		return end(sk, old_state, new_state, count);
+		return end(sk, old_state, new_state, count, is_twin);
 	return CONNECT_FILTERED_OTHER_CHANGE;
+}
+
+static __always_inline int count_and_handle(struct sock *sk, int old_state, int new_state, int is_twin)
+{
+	__u32 zero = 0;
+	struct connect_counters *count = bpf_map_lookup_elem(&counters, &zero);
+	__u32 verdict;
+#ifdef MUTANT_ONE_PROGRAM
+	__u64 *runs = bpf_map_lookup_elem(&under_way, &zero);
+
+	// As the kernel does it from 6.1 on, for those before.
+	if (is_twin || !runs || *runs)
+		return 0;
+	*runs = 1;
+#endif
+	// An array always has its first entry.
+	if (!count)
+		return 0;
+	verdict = handle(sk, old_state, new_state, count, is_twin);
+	if (verdict < CONNECT_VERDICTS)
+		add(&count->verdicts[verdict], 1);
+#ifdef MUTANT_ONE_PROGRAM
+	*runs = 0;
+#endif
+	return 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(connect_state, struct sock *sk, int old_state, int new_state)
 {
-	__u32 zero = 0;
-	struct connect_counters *count = bpf_map_lookup_elem(&counters, &zero);
-	__u32 verdict;
+	return count_and_handle(sk, old_state, new_state, 0);
+}
 
-	// An array always has its first entry.
-	if (!count)
-		return 0;
-	verdict = handle(sk, old_state, new_state, count);
-	if (verdict < CONNECT_VERDICTS)
-		count->verdicts[verdict]++;
-	return 0;
+// Attached after the other one, so that it runs after it.
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(connect_state_twin, struct sock *sk, int old_state, int new_state)
+{
+	return count_and_handle(sk, old_state, new_state, 1);
 }

@@ -27,7 +27,7 @@ enum connect_outcome {
 	CONNECT_OUTCOMES,
 };
 
-// Every run of the program ends in exactly one of these.
+// Every run of either program ends in exactly one of these.
 enum connect_verdict {
 	// filtered: looked at and of no interest
 	CONNECT_FILTERED_NOT_TCP,
@@ -35,6 +35,7 @@ enum connect_verdict {
 	CONNECT_FILTERED_PASSIVE,       // the accepting side
 	CONNECT_FILTERED_UNKNOWN_START, // began before the probe was attached, or its beginning was lost
 	CONNECT_FILTERED_RESTORED,      // put in place by TCP_REPAIR: nothing was sent
+	CONNECT_FILTERED_SEEN,          // by the other program
 	// recorded
 	CONNECT_RECORDED_START,
 	CONNECT_RECORDED_CROSSED, // both sides' SYNs crossed; the end is still to come
@@ -53,7 +54,8 @@ struct connect_attempt {
 	__u32 pid;    // of the process, not the thread
 	__u8 comm[CONNECT_COMM_BYTES];
 	__u8 fastopen; // the SYN may go out later, with the first data
-	__u8 pad[3];
+	__u8 crossed;  // both sides' SYNs have crossed
+	__u8 pad[2];
 };
 _Static_assert(sizeof(struct connect_attempt) == 40, "connect_attempt");
 
@@ -79,7 +81,7 @@ struct connect_counters {
 	__u64 stale;       // attempts whose end was not seen before their socket began another
 	__u64 events_lost; // events that the ring buffer had no room for
 };
-_Static_assert(sizeof(struct connect_counters) == 8 * (10 + 2), "connect_counters");
+_Static_assert(sizeof(struct connect_counters) == 8 * (11 + 2), "connect_counters");
 
 // One ended attempt.
 struct connect_event {

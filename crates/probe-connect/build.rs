@@ -3,6 +3,11 @@
 fn main() {
     bpf_build::probe(
         "connect",
-        &["rst_is_success", "bucket_off_by_one", "current_at_completion"],
+        &[
+            "rst_is_success",
+            "bucket_off_by_one",
+            "current_at_completion",
+            "one_program",
+        ],
     );
 }

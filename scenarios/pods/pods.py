@@ -2,12 +2,10 @@
 source has to count the calls of one container alone; each call is one line that the program itself prints.
 """
 
-import fcntl
 import http.client
 import json
 import os
 import pathlib
-import struct
 import sys
 import time
 
@@ -21,7 +19,6 @@ CACHE = "/tmp/pods.json"
 COUNTER = "triangle_corp_area_total"
 LINES = 20
 LATE_SECONDS = 1.5
-RNDADDENTROPY = 0x40085203
 
 
 def container_id(number):
@@ -118,16 +115,7 @@ def not_ready():
     return answer.read().decode() if answer.status == 503 else ""
 
 
-def seed_random():
-    """A guest gathers no chance, and the TLS library of the daemon waits until the kernel has enough of it."""
-    content = b"Enough for the kernel's numbers."
-    pool = struct.pack("ii", len(content) * 8, len(content)) + content  # struct rand_pool_info
-    with open("/dev/random", "wb") as device:
-        fcntl.ioctl(device, RNDADDENTROPY, pool)
-
-
 def main():
-    seed_random()
     kubeconfig = {
         "apiVersion": "v1", "kind": "Config", "current-context": "lab",
         "clusters": [{"name": "lab", "cluster": {"server": f"http://127.0.0.1:{API_PORT}"}}],

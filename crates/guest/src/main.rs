@@ -11,6 +11,7 @@ mod machine;
 mod modules;
 mod network;
 mod process;
+mod random;
 mod readiness;
 mod stage;
 mod step;
@@ -48,6 +49,7 @@ fn main() {
 fn run_in_machine() -> Result<()> {
     machine::mount_file_systems()?;
     machine::show_warnings()?;
+    random::begin()?;
     let mut channel = Channel::shared_memory()?;
     live(&mut channel)?;
     machine::power_off()

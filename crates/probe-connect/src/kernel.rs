@@ -27,9 +27,9 @@ use crate::{
     },
 };
 
-/// The one program of the kernel half.
-pub const PROGRAM: &str = "connect_state";
-/// The tracepoint it is attached to.
+/// The program of the kernel half, and its twin, which handles what the kernel leaves the first one out of.
+pub const PROGRAMS: [&str; 2] = ["connect_state", "connect_state_twin"];
+/// The tracepoint they are attached to.
 pub const HOOK: &str = "tp_btf:inet_sock_set_state";
 
 /// Upper bounds of the duration buckets, in seconds: from one host to around the world, and on to repeated SYNs.
@@ -120,7 +120,7 @@ impl Series {
 pub struct Reading {
     /// Attempts that ended.
     pub series: BTreeMap<SeriesKey, Series>,
-    /// Runs of the program, by `CONNECT_VERDICT`, beside the kernel's own count of them.
+    /// Runs of both programs, by `CONNECT_VERDICT`, beside the kernel's own count of them.
     pub hits: Hits,
     /// Attempts that have not ended.
     pub pending: u64,
@@ -136,6 +136,7 @@ pub struct Reading {
 pub struct ConnectProbe {
     config: Config,
     object: Object,
+    _twin_link: probe::loader::Link,
     _link: probe::loader::Link,
     attempts: Hash<u64, connect_attempt>,
     histograms: PerCpuHash<connect_series, connect_histogram>,
@@ -155,6 +156,7 @@ fn object(control: Option<Control>) -> (&'static str, &'static [u8]) {
         Some(Control::RstIsSuccess) => object_file!("connect.rst_is_success"),
         Some(Control::BucketOffByOne) => object_file!("connect.bucket_off_by_one"),
         Some(Control::CurrentAtCompletion) => object_file!("connect.current_at_completion"),
+        Some(Control::OneProgram) => object_file!("connect.one_program"),
     }
 }
 
@@ -182,8 +184,11 @@ impl ConnectProbe {
             .max_entries("events", config.ring_buffer_bytes);
         let (name, bytes) = object(config.control);
         let mut object = Object::load(loader, name, bytes, &knobs)?;
-        let programs = Programs::before_attach(&object, &[PROGRAM])?;
-        let link = object.attach(PROGRAM, &Hook::BtfTracepoint)?;
+        let programs = Programs::before_attach(&object, &PROGRAMS)?;
+        // Programs of a tracepoint run in the order in which they were attached (`func_add` in kernel/tracepoint.c).
+        let [first, twin] = PROGRAMS;
+        let link = object.attach(first, &Hook::BtfTracepoint)?;
+        let twin_link = object.attach(twin, &Hook::BtfTracepoint)?;
         Ok(Self {
             attempts: object.map("attempts")?,
             histograms: object.map("histograms")?,
@@ -191,6 +196,7 @@ impl ConnectProbe {
             events: object.map("events")?,
             config,
             object,
+            _twin_link: twin_link,
             _link: link,
             programs,
             cgroups: Cgroups::new(),
@@ -300,6 +306,7 @@ impl ConnectProbe {
     /// When a map or the program's statistics cannot be read.
     pub fn read(&mut self) -> Result<Reading, ReadError> {
         let hits = self.programs.hits(&self.object, || self.verdicts())?;
+        let counters = maps::sum(&self.counters.get(&0, 0)?);
         let mut reading = Reading {
             series: self.gone.clone(),
             hits,
@@ -308,7 +315,6 @@ impl ConnectProbe {
             events_lost: self.unreadable_events,
             ..Reading::default()
         };
-        let counters = maps::sum(&self.counters.get(&0, 0)?);
         reading.unended += counters.stale;
         reading.events_lost += counters.events_lost;
         // All entries before any path: a group that is not found then is gone, not new.

@@ -88,6 +88,8 @@ pub enum Control {
     BucketOffByOne,
     /// Who connected is read when the attempt ends, in whatever process runs then.
     CurrentAtCompletion,
+    /// What an interrupt brings while the program is under way is left out.
+    OneProgram,
 }
 
 fn default_max_pending() -> u32 {
@@ -153,6 +155,7 @@ impl probe::Spec for Spec {
             Control::RstIsSuccess => "rst-is-success",
             Control::BucketOffByOne => "bucket-off-by-one",
             Control::CurrentAtCompletion => "current-at-completion",
+            Control::OneProgram => "one-program",
         })
     }
 
