@@ -167,6 +167,9 @@ int drop_packet(struct __sk_buff *skb)
 		counted->verdicts[DROP_FILTERED_OUTGOING]++;
 		return 0;
 	}
+#ifdef MUTANT_SLOWER
+	bpf_ktime_get_ns();
+#endif
 	judge(skb, &judgement);
 	slot = (judgement.protocol * DROP_REASON_SLOTS + judgement.reason) & (DROP_SLOTS - 1);
 	counted->table[slot].packets++;

@@ -38,11 +38,16 @@ pub struct Spec {
 pub enum Control {
     /// Only IPv4 is looked into: IPv6 counts as something else.
     Ipv4Only,
+    /// It asks for the time of every packet, for nobody: right, and dearer than it may be.
+    Slower,
 }
 
 impl probe::Spec for Spec {
     fn control(&self) -> Option<&str> {
-        self.control.map(|Control::Ipv4Only| "ipv4-only")
+        self.control.map(|control| match control {
+            Control::Ipv4Only => "ipv4-only",
+            Control::Slower => "slower",
+        })
     }
 
     fn start(&self, loader: Loader) -> Result<Box<dyn Probe>, Failure> {
@@ -98,6 +103,7 @@ impl Filter {
         let (name, bytes) = match control {
             None => object_file!("drop"),
             Some(Control::Ipv4Only) => object_file!("drop.ipv4_only"),
+            Some(Control::Slower) => object_file!("drop.slower"),
         };
         let mut object = Object::load(loader, name, bytes, &Knobs::default())?;
         let programs = Programs::before_attach(&object, &[PROGRAM])?;

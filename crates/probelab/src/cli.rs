@@ -94,9 +94,16 @@ pub enum Command {
         /// The record: a file written by `run`
         record: PathBuf,
     },
-    /// Measure the lab itself and the probes
-    #[command(subcommand)]
-    Bench(Bench),
+    /// What each BPF program costs in the scenarios, beside what it may cost, to the last hundredth of an instruction
+    Budget(Budget),
+    /// Measure the lab itself and the probes: without a subcommand, `bench hooks`
+    #[command(args_conflicts_with_subcommands = true)]
+    Bench {
+        #[command(subcommand)]
+        command: Option<Bench>,
+        #[command(flatten)]
+        hooks: Hooks,
+    },
     /// Kernels: list, fetch, pin, verify
     #[command(subcommand)]
     Kernels(Kernels),
@@ -255,8 +262,9 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
-    /// Instructions per event of every probe beside the bcc tool for the same job, in one run
-    Hooks(Measured),
+    /// What every probe costs per event beside the bcc tool for the same job, in one run: in instructions on each kernel, in
+    /// nanoseconds on this machine's own. `probelab bench` alone is the same
+    Hooks(Hooks),
     /// What the daemon takes: 10,000 requests a second for a minute on this machine, and 60,000 on each kernel
     Daemon {
         #[command(flatten)]
@@ -265,8 +273,41 @@ pub enum Bench {
         #[arg(long)]
         no_host: bool,
     },
+    /// How long `probelab check` takes: an object on ten kernels, and a hundred copies of it on one
+    Check {
+        /// The object
+        object: PathBuf,
+        /// Kernels, of which the first ten are used
+        #[arg(long, short, default_value = "wide")]
+        kernel: Vec<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// The same run restored again and again: are its digests equal, and is anything left behind?
+    Soak {
+        /// Kernels
+        #[arg(long, short, default_value = "6.12")]
+        kernel: Vec<String>,
+        /// Restores per kernel
+        #[arg(long, default_value_t = 1000)]
+        restores: usize,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// What a hundred `kill -9` of the daemon under load leave behind, and what it counts afterwards
     Kills(Measured),
+}
+
+/// What is measured of hooks.
+#[derive(Debug, Args)]
+pub struct Hooks {
+    #[command(flatten)]
+    pub what: Measured,
+    /// Without this machine's own kernel, which needs root
+    #[arg(long)]
+    pub no_host: bool,
 }
 
 /// What is measured, and how it is told.
@@ -278,6 +319,29 @@ pub struct Measured {
     /// Loader of the probes: libbpf or aya
     #[arg(long, default_value_t)]
     pub loader: Loader,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `probelab budget`.
+#[derive(Debug, Args)]
+pub struct Budget {
+    /// Scenario names, or `all`; those without a probe and negative controls have no costs
+    #[arg(default_value = "all", value_name = "SCENARIO")]
+    pub scenarios: Vec<String>,
+    /// Kernels, as for `run`
+    #[arg(long, short, default_value = "all")]
+    pub kernel: Vec<String>,
+    /// Loader of the probes: libbpf or aya
+    #[arg(long, default_value = "libbpf")]
+    pub loader: Loader,
+    /// Runs at once (default: one per processor)
+    #[arg(long, short)]
+    pub jobs: Option<usize>,
+    /// Enter what was measured into the scenarios
+    #[arg(long)]
+    pub write: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,

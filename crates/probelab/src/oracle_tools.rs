@@ -5,7 +5,7 @@ use std::{io::Write, process::Command};
 
 use scenario::{Evidence, Judgement, Scenario, judge, tshark_arguments};
 use vm::{Error, IoContext};
-use wire::Record;
+use wire::{Lane, Record};
 
 use crate::files::Loaded;
 
@@ -23,10 +23,12 @@ pub async fn judge_record(loaded: &Loaded, record: &Record) -> Result<Judgement,
         }
         None => None,
     };
+    let kernel = record.kernel.label();
     let evidence = Evidence {
         end: &record.end,
         outputs: &record.outputs,
         console: &record.console,
+        counted_on: (record.lane == Lane::Virtual).then_some(&kernel),
         capture_text: text.as_deref(),
     };
     Ok(judge(&loaded.scenario, evidence))

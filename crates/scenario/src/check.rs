@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, net::IpAddr, net::SocketAddr, ops::Range};
 use toml::Spanned;
 
 use crate::{
-    OracleKind, Scenario, builds, check_expectation,
+    BUDGET, OracleKind, Scenario, budget, builds, check_expectation,
     error::Fault,
     file::{EndKind, Link, Probe, Program, Ready, ScenarioFile},
     lab,
@@ -35,6 +35,7 @@ pub(crate) fn check(scenario: &Scenario) -> Result<(), Fault> {
         check_absolute(&output.path)?;
     }
     check_oracles(file)?;
+    check_budget(scenario)?;
     for expectation in &scenario.expectations {
         check_expectation::check(expectation, file)?;
     }
@@ -246,10 +247,25 @@ fn check_oracles(file: &ScenarioFile) -> Result<(), Fault> {
     Ok(())
 }
 
+fn check_budget(scenario: &Scenario) -> Result<(), Fault> {
+    let Some(budget) = &scenario.file.budget else {
+        return Ok(());
+    };
+    let expectations = scenario.expectations.iter().map(|expectation| &expectation.name);
+    match expectations.into_iter().find(|name| name.get_ref() == BUDGET) {
+        Some(name) => Err(fault_at(
+            name,
+            format!("`{BUDGET}` is the name of what `[budget]` says"),
+        )),
+        None => budget::check(budget),
+    }
+}
+
 fn check_controls(scenario: &Scenario) -> Result<(), Fault> {
     let file = &scenario.file;
     for name in &file.must_fail {
-        check_known("expectation", name, scenario.expectations())?;
+        let budget = file.budget.as_ref().map(|_| BUDGET);
+        check_known("expectation", name, scenario.expectations().chain(budget))?;
     }
     let Some(end) = &file.must_end else {
         if scenario.expectations.is_empty() {

@@ -14,6 +14,7 @@ use wire::{GuestEnd, WorkloadEnd};
 
 use crate::{
     OracleKind, ScenarioError,
+    budget::Budget,
     builds::BuildTable,
     check,
     error::Fault,
@@ -80,6 +81,11 @@ impl Scenario {
         self.expectations
             .iter()
             .map(|expectation| expectation.name.get_ref().as_str())
+    }
+
+    /// Whether it says what its probes' programs may cost.
+    pub fn has_budget(&self) -> bool {
+        self.file.budget.is_some()
     }
 
     /// TCP ports that the capture is to be read as HTTP on: `Some` when an oracle reads the capture.
@@ -158,6 +164,7 @@ pub(crate) struct ScenarioFile {
     #[serde(default)]
     pub(crate) must_fail: Vec<Spanned<String>>,
     pub(crate) must_end: Option<Spanned<EndKind>>,
+    pub(crate) budget: Option<Budget>,
     #[serde(default)]
     pub(crate) sysctls: BTreeMap<String, String>,
     #[serde(default, rename = "link")]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wire::{GuestEnd, Output};
 
 use crate::{
-    EndKind, OracleKind, Scenario,
+    Cost, EndKind, OracleKind, Scenario, budget,
     check::{EXCHANGES, PROBE},
     compare, lab,
     series::Sources,
@@ -27,6 +27,8 @@ pub struct Evidence<'a> {
     pub outputs: &'a BTreeMap<String, Output>,
     /// What the kernel said on its console.
     pub console: &'a str,
+    /// What the kernel is called, where run time is counted in instructions; budgets are not looked at elsewhere.
+    pub counted_on: Option<&'a str>,
     /// What tshark printed of the output `capture` when called with [`crate::tshark_arguments`]. Only needed
     /// when [`Scenario::capture_http_ports`] is `Some`.
     pub capture_text: Option<&'a str>,
@@ -169,6 +171,7 @@ pub fn judge(scenario: &Scenario, evidence: Evidence<'_>) -> Judgement {
     let must_fail: Vec<&str> = scenario.must_fail().collect();
     let decide = |expectation| compare::decide(expectation, &sources);
     let mut results: Vec<ExpectationResult> = scenario.expectations.iter().map(decide).collect();
+    results.extend(decide_budget(scenario, evidence.counted_on, &sources));
     for result in &mut results {
         result.must_fail = must_fail.contains(&result.name.as_str());
     }
@@ -190,6 +193,26 @@ pub fn judge(scenario: &Scenario, evidence: Evidence<'_>) -> Judgement {
             }
         }
     }
+}
+
+/// What the BPF programs of a run cost by its metrics, with what they may; empty where nothing was counted.
+pub fn program_costs(scenario: &Scenario, kernel: &str, outputs: &BTreeMap<String, Output>) -> Vec<Cost> {
+    let metrics = outputs.get(lab::METRICS).map(Output::text);
+    let series = metrics.and_then(|text| crate::read_openmetrics(&text).ok());
+    budget::costs(scenario.file.budget.as_ref(), kernel, &series.unwrap_or_default())
+}
+
+fn decide_budget(
+    scenario: &Scenario,
+    counted_on: Option<&str>,
+    sources: &Sources,
+) -> Option<ExpectationResult> {
+    let (budget, kernel) = (scenario.file.budget.as_ref()?, counted_on?);
+    let metrics = match sources.get(PROBE) {
+        Some(Ok(metrics)) => metrics.as_slice(),
+        _ => &[],
+    };
+    budget::decide(budget, kernel, &budget::costs(Some(budget), kernel, metrics))
 }
 
 fn judge_end(wanted: EndKind, end: &GuestEnd) -> Judgement {

@@ -8,6 +8,7 @@
 //! It knows neither QEMU nor any probe; a probe is to it a source of metric series like every other.
 
 mod buckets;
+mod budget;
 mod builds;
 mod check;
 mod check_expectation;
@@ -25,12 +26,13 @@ mod splat;
 mod text;
 mod within;
 
+pub use budget::{BUDGET, Cost};
 pub use builds::{Build, Content, own_name};
 pub use error::ScenarioError;
 pub use exit::{ExitCode, exit_code};
 pub use exposition::Series;
 pub use file::{EndKind, Scenario};
-pub use judge::{Evidence, ExpectationResult, Judgement, Verdict, judge};
+pub use judge::{Evidence, ExpectationResult, Judgement, Verdict, judge, program_costs};
 pub use lab::{MANIFEST_PATH, OUTPUT_FOLDER, PROBED_PATH};
 pub use loaders::{OfLoader, loaders_agree};
 pub use oracle::{OracleError, OracleKind, capture::tshark_arguments, read_openmetrics};

@@ -54,6 +54,7 @@ fn decided_with(keys: &str, one: &str, two: &str) -> String {
         end: &GuestEnd::Completed,
         outputs: &outputs,
         console: "",
+        counted_on: None,
         capture_text: None,
     };
     let judgement = judge(&scenario, evidence);

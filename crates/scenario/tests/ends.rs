@@ -28,6 +28,7 @@ fn judged_with_console(text: &str, end: GuestEnd, outputs: &[(&str, &str)], cons
             end: &end,
             outputs: &outputs,
             console,
+            counted_on: None,
             capture_text: None,
         },
     )

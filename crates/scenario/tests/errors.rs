@@ -176,3 +176,18 @@ fn builds() {
     insta::assert_snapshot!(build("[\"a.c\"]", "[\"/etc/passwd\"]"), @"scenario.toml:10:10: `/etc/passwd` is not a file of the scenario | name a file below the scenario's folder, or `../SCENARIO/FILE` of another scenario");
     insta::assert_snapshot!(build("outputs", "output"), @"scenario.toml:12:1: unknown key `output` | did you mean `outputs`?");
 }
+
+#[test]
+fn budgets() {
+    let with = |budget: &str| {
+        let probe = "[probe]\n";
+        error(probe, &format!("{budget}\n{probe}"))
+    };
+    insta::assert_snapshot!(with("[budget.instructions_per_run.drop]\ndrop_packet = { \"6.12\" = -1 }"), @"scenario.toml:7:26: a budget is a number of instructions from 0 on | -");
+    insta::assert_snapshot!(with("[budget]\ntolerance_percent = -0.5"), @"scenario.toml:7:21: a tolerance is a number of per cent from 0 on | -");
+    insta::assert_snapshot!(with("[budget.instructions_per_event.drop]"), @"scenario.toml:6:9: unknown key `instructions_per_event` | did you mean `instructions_per_run`?");
+    insta::assert_snapshot!(error("cpus = 1\n", "cpus = 1\nmust_fail = [\"budget\"]\n"), @"scenario.toml:5:14: unknown expectation `budget` | known here: counts");
+    insta::assert_snapshot!(
+        with("[budget]\n\n[[expect]]\nname = \"budget\"\nkind = \"value\"\nof = { source = \"probe\", series = \"x_total\" }\nis = 0"), @"scenario.toml:9:8: `budget` is the name of what `[budget]` says | -"
+    );
+}

@@ -56,6 +56,7 @@ impl Run {
                 end: &GuestEnd::Completed,
                 outputs: &self.outputs,
                 console: "",
+                counted_on: None,
                 capture_text,
             },
         )

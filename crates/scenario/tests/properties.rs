@@ -30,6 +30,7 @@ fn judged(texts: [(&str, &str); 4], capture: &str) -> Judgement {
             end: &GuestEnd::Completed,
             outputs: &outputs,
             console: "",
+            counted_on: None,
             capture_text: Some(capture),
         },
     )

@@ -2,6 +2,7 @@
 
 mod bench;
 mod bisect;
+mod budget;
 mod cache;
 mod check;
 mod doctor;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use vm::IoContext;
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Bench, Cli, Command},
     exit::Exit,
     open::Context,
     out::text,
@@ -57,7 +58,10 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> Result<Exit> {
         Command::Doctor { recheck, json } => doctor::run(&context, recheck, json).await,
         Command::Shell { kernel, own } => shell::run(&context, &kernel, &own).await,
         Command::Replay { record } => replay::run(&context, &record).await,
-        Command::Bench(command) => bench::run(&context, &command).await,
+        Command::Budget(arguments) => budget::run(&context, &arguments).await,
+        Command::Bench { command, hooks } => {
+            bench::run(&context, &command.unwrap_or(Bench::Hooks(hooks))).await
+        }
         Command::Kernels(command) => kernels::run(&context, command).await,
         Command::Rootfs(command) => rootfs::run(&context, command).await,
         Command::Cache(command) => cache::run(&context, &command),

@@ -6,6 +6,7 @@ mod check;
 mod checkpoints;
 #[path = "../common/mod.rs"]
 mod common;
+mod costs;
 mod lanes;
 mod loads;
 mod matrix;

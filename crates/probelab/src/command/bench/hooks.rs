@@ -2,16 +2,18 @@
 //!
 //! The scenario runs both at once over one workload, which counts its own events, and has the kernel's statistics of
 //! every BPF program printed before and after. A cost is the run time of all programs of a job, which in the virtual
-//! lane is their instructions, less what as many runs of an empty program take, divided by the workload's count.
+//! lane is their instructions and on this machine nanoseconds, less what as many runs of an empty program take, divided
+//! by the workload's count.
 
 use miette::{Result, miette};
 use scenario::Series;
 use serde::Serialize;
-use wire::Record;
+use vm::visit::Place;
+use wire::{Lane, Record};
 
 use super::{exit_of, series, subject::Subject};
 use crate::{
-    cells::fetch_all,
+    cells::{fetch_all, running_kernel},
     cli::Measured,
     exit::Exit,
     open::Context,
@@ -19,6 +21,7 @@ use crate::{
     show::DONE,
 };
 
+const INSTRUCTIONS: &str = "instructions";
 /// The scenario that runs the probes and the tools together.
 const SCENARIO: &str = "peers";
 
@@ -81,21 +84,33 @@ const JOBS: [Job; 6] = [
 #[derive(Debug, Serialize)]
 struct Row {
     kernel: String,
+    /// `instructions`, or `ns` on this machine, where a promise would be one about its other work.
+    unit: &'static str,
     job: &'static str,
     events: u64,
     /// Of an empty program, per run.
-    empty_instructions: f64,
+    empty: f64,
     /// Ours, net, per event.
-    net_instructions: f64,
+    net: f64,
     /// The tool's, net, per event; nothing when it does not start on this kernel.
-    peer_net_instructions: Option<f64>,
+    peer_net: Option<f64>,
     peer: &'static str,
+    /// Ours by the tool's.
+    ratio: Option<f64>,
 }
 
 /// Runs the command.
-pub async fn run(context: &Context, what: &Measured) -> Result<Exit> {
-    let subject = Subject::prepare(context, None, what.loader, SCENARIO).await?;
+pub async fn run(context: &Context, what: &Measured, on_host: bool) -> Result<Exit> {
     let mut rows = Vec::new();
+    // First, because it may be refused, and what was measured before would be lost.
+    if on_host {
+        let subject = Subject::prepare(context, Some(&Place::Here), what.loader, SCENARIO).await?;
+        let record = subject.record(&running_kernel(&Place::Here.kernel_name())).await;
+        subject.close().await;
+        let record = record?;
+        rows.extend(measure(&record.kernel_release, &record)?);
+    }
+    let subject = Subject::prepare(context, None, what.loader, SCENARIO).await?;
     for kernel in fetch_all(context, &context.sources(&what.kernel, None)?).await? {
         let record = subject.record(&kernel).await?;
         rows.extend(measure(&kernel.label(), &record)?);
@@ -134,8 +149,8 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
     let (runs, instructions) = between(&before, &after, &|process, program| {
         process == "probed" && program == "empty"
     });
-    let empty_instructions = instructions / runs;
-    if !empty_instructions.is_finite() {
+    let empty = instructions / runs;
+    if !empty.is_finite() {
         return Err(miette!(
             "{kernel}: the empty program did not run: is kernel.bpf_stats_enabled set?"
         ));
@@ -152,22 +167,26 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
             })
             .map(|series| series.value)
             .sum();
-        let net = |(runs, instructions): (f64, f64)| {
-            (runs > 0.0).then_some((instructions - runs * empty_instructions) / events)
-        };
+        let net =
+            |(runs, instructions): (f64, f64)| (runs > 0.0).then_some((instructions - runs * empty) / events);
         let ours = between(&before, &after, &|process, program| {
             process == "probed" && program.starts_with(job.ours)
         });
-        let peer = between(&before, &after, &|process, _| process == job.process);
+        let ours = net(ours).ok_or_else(|| miette!("{kernel}: no program {}… of ours ran", job.ours))?;
+        let peer = net(between(&before, &after, &|process, _| process == job.process));
         rows.push(Row {
             kernel: kernel.to_owned(),
+            unit: match record.lane {
+                Lane::Virtual => INSTRUCTIONS,
+                _ => "ns",
+            },
             job: job.name,
             events: events as u64,
-            empty_instructions,
-            net_instructions: net(ours)
-                .ok_or_else(|| miette!("{kernel}: no program {}… of ours ran", job.ours))?,
-            peer_net_instructions: net(peer),
+            empty,
+            net: ours,
+            peer_net: peer,
             peer: job.tool,
+            ratio: peer.map(|peer| ours / peer),
         });
     }
     Ok(rows)
@@ -175,34 +194,32 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
 
 /// No hook of ours may cost more than the tool's for the same job.
 fn holds(row: &Row) -> bool {
-    row.peer_net_instructions
-        .is_none_or(|peer| row.net_instructions <= peer)
+    row.unit != INSTRUCTIONS || row.peer_net.is_none_or(|peer| row.net <= peer)
 }
 
 fn print(rows: &[Row]) -> Result<()> {
     out!(
-        "kernel  job          events  ours, net instructions/event  peer, net instructions/event  ratio  empty"
+        "kernel           job          events  net per event, in  ours  peer                      ratio  empty program"
     );
     for row in rows {
-        let (peer, ratio) = match row.peer_net_instructions {
-            Some(peer) => (
-                format!("{peer:.0}"),
-                format!("{:.2}", row.net_instructions / peer),
-            ),
-            None => (String::from("does not run"), String::from("-")),
-        };
+        let peer = row
+            .peer_net
+            .map_or("does not run".to_owned(), |peer| format!("{peer:.0}"));
         out!(
-            "{:6}  {:11}  {:>6}  {:>28.0}  {:>28}  {:>5}  {:>5.0}",
+            "{:15}  {:11}  {:>6}  {:17}  {:>4.0}  {:24}  {:>5}  {:.0}",
             row.kernel,
             row.job,
             row.events,
-            row.net_instructions,
-            format!("{} {peer}", row.peer),
-            ratio,
-            row.empty_instructions,
+            row.unit,
+            row.net,
+            format!("{peer} {}", row.peer),
+            row.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
+            row.empty,
         );
     }
-    out!("promised: no hook costs more than the peer's for the same job");
+    out!(
+        "promised: where it is counted in instructions, no hook costs more than the peer's for the same job"
+    );
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! What the lab and the probes cost.
 
+mod check;
 mod daemon;
 mod hooks;
 mod kills;
+mod soak;
 mod subject;
 mod vm;
 
@@ -22,8 +24,14 @@ pub async fn run(context: &Context, command: &Bench) -> Result<Exit> {
             json,
         } => vm::run(context, kernel, *boots, *restores, *json).await,
         Bench::Daemon { what, no_host } => daemon::run(context, what, !*no_host).await,
+        Bench::Check { object, kernel, json } => check::run(context, object, kernel, *json).await,
+        Bench::Soak {
+            kernel,
+            restores,
+            json,
+        } => soak::run(context, kernel, *restores, *json).await,
         Bench::Kills(what) => kills::run(context, what).await,
-        Bench::Hooks(what) => hooks::run(context, what).await,
+        Bench::Hooks(hooks) => hooks::run(context, &hooks.what, !hooks.no_host).await,
     }
 }
 

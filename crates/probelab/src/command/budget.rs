@@ -1,0 +1,287 @@
+//! `probelab budget`: what each BPF program costs in the scenarios that show it, beside what it may, to the last hundredth
+//! of an instruction; and entering what was measured.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{Table, presets::NOTHING};
+use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use scenario::{Cost, program_costs};
+use serde::Serialize;
+use toml_edit::{DocumentMut, InlineTable, Item, TableLike};
+use wire::Lane;
+
+use crate::{
+    cells::{Done, Setup, Take, fetch_all, records_folder, run_all},
+    cli::{Budget, jobs},
+    exit::Exit,
+    files::Loaded,
+    open::{Context, PROBED_VARIABLE},
+    out::{self, out},
+};
+
+/// Stands above the budgets in a scenario.
+const HEADING: &str =
+    "\n# What a run of each BPF program may cost, by kernel. `probelab budget --write` enters it.\n";
+
+/// A program of a scenario on a kernel.
+#[derive(Debug, Serialize)]
+struct Row {
+    scenario: String,
+    kernel: String,
+    probe: String,
+    program: String,
+    runs: u64,
+    instructions_per_run: f64,
+    budget_instructions_per_run: Option<f64>,
+    excess_instructions: Option<f64>,
+}
+
+impl Row {
+    fn new(done: &Done, cost: Cost) -> Self {
+        Self {
+            scenario: done.scenario.clone(),
+            kernel: done.kernel.clone(),
+            excess_instructions: cost.excess().map(|excess| (excess * 100.0).round() / 100.0),
+            probe: cost.probe,
+            program: cost.program,
+            runs: cost.runs,
+            instructions_per_run: cost.instructions_per_run,
+            budget_instructions_per_run: cost.budget,
+        }
+    }
+
+    fn keeps(&self) -> bool {
+        self.excess_instructions.is_some_and(|excess| excess <= 0.0)
+    }
+}
+
+/// Runs the command.
+pub async fn run(context: &Context, arguments: &Budget) -> Result<Exit> {
+    let mut scenarios = context.project.load(&arguments.scenarios)?;
+    scenarios.retain(has_costs);
+    let kernels = fetch_all(context, &context.sources(&arguments.kernel, None)?).await?;
+    let setup = Setup {
+        lab: context.lab(Lane::Virtual).await?,
+        kernels,
+        probed: context.project.program("probed", PROBED_VARIABLE).ok(),
+        loaders: vec![arguments.loader],
+        seed: 1,
+        lane: Lane::Virtual,
+        jobs: jobs(arguments.jobs),
+        records: records_folder(context, None)?,
+        chosen: None,
+        take: Take::All,
+    };
+    let done = run_all(context, &setup, &scenarios).await?;
+    let rows: Vec<Row> = done.iter().flat_map(|done| measured(done, &scenarios)).collect();
+    if rows.is_empty() {
+        return Err(miette!(
+            help = "the sysctl kernel.bpf_stats_enabled of a scenario has the kernel count",
+            "none of these runs measured a program"
+        ));
+    }
+    if arguments.write {
+        write(context, &rows)?;
+    }
+    if arguments.json {
+        out::json(&rows)?;
+    } else {
+        print(&rows, arguments.write)?;
+    }
+    let holds = arguments.write || rows.iter().all(Row::keeps);
+    Ok(if holds { Exit::Passed } else { Exit::Failed })
+}
+
+/// Scenarios that show what a right probe costs, and those that must exceed a budget.
+fn has_costs(loaded: &Loaded) -> bool {
+    let is_control = loaded.scenario.must_fail().next().is_some();
+    loaded.scenario.has_probe() && loaded.scenario.must_end().is_none() && !is_control
+}
+
+fn measured(done: &Done, scenarios: &[Loaded]) -> Vec<Row> {
+    let loaded = scenarios.iter().find(|loaded| loaded.name == done.scenario);
+    let (Some(record), Some(loaded)) = (&done.record, loaded) else {
+        return Vec::new();
+    };
+    let costs = program_costs(&loaded.scenario, &done.kernel, &record.outputs);
+    costs.into_iter().map(|cost| Row::new(done, cost)).collect()
+}
+
+fn print(rows: &[Row], written: bool) -> Result<()> {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header([
+        "scenario",
+        "kernel",
+        "probe",
+        "program",
+        "runs",
+        "instructions/run",
+        "budget",
+        "more",
+    ]);
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+    for row in rows {
+        table.add_row([
+            row.scenario.clone(),
+            row.kernel.clone(),
+            row.probe.clone(),
+            row.program.clone(),
+            row.runs.to_string(),
+            number(Some(row.instructions_per_run)),
+            number(row.budget_instructions_per_run),
+            row.excess_instructions
+                .map_or("-".to_owned(), |excess| format!("{excess:+.2}")),
+        ]);
+    }
+    out!("{table}");
+    let above = rows.iter().filter(|row| !row.keeps()).count();
+    match written {
+        true => out!("{} entered", rows.len()),
+        false => out!("{above} of {} above their budget, or without one", rows.len()),
+    }
+    Ok(())
+}
+
+/// Enters what was measured into the scenarios' own files.
+fn write(context: &Context, rows: &[Row]) -> Result<()> {
+    let mut by_scenario: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        by_scenario.entry(&row.scenario).or_default().push(row);
+    }
+    for (scenario, rows) in by_scenario {
+        let path = context
+            .project
+            .path("scenarios")
+            .join(scenario)
+            .join("scenario.toml");
+        let shown = || path.display().to_string();
+        let text = std::fs::read_to_string(&path)
+            .into_diagnostic()
+            .wrap_err_with(shown)?;
+        let text = entered(&text, &rows).wrap_err_with(shown)?;
+        std::fs::write(&path, text)
+            .into_diagnostic()
+            .wrap_err_with(shown)?;
+    }
+    Ok(())
+}
+
+/// A scenario's text with these numbers in it; everything else stays as it is.
+fn entered(text: &str, rows: &[&Row]) -> Result<String> {
+    let mut document: DocumentMut = text.parse().into_diagnostic()?;
+    let is_new = !document.contains_key("budget");
+    let budget = table(&mut *document, "budget")?;
+    let probes = table(budget, "instructions_per_run")?;
+    for row in rows {
+        let programs = table(probes, &row.probe)?;
+        let kernels = programs
+            .entry(&row.program)
+            .or_insert_with(|| toml_edit::value(InlineTable::new()));
+        let kernels = kernels
+            .as_table_like_mut()
+            .ok_or_else(|| miette!("the budget of `{}` is no table of kernels", row.program))?;
+        kernels.insert(&row.kernel, toml_edit::value(row.instructions_per_run));
+        kernels.fmt();
+    }
+    if let (true, Some(budget)) = (is_new, document["budget"].as_table_mut()) {
+        head(budget);
+    }
+    Ok(document.to_string())
+}
+
+/// Puts the heading above the first table that is written out.
+fn head(budget: &mut toml_edit::Table) {
+    let probes = budget
+        .get_mut("instructions_per_run")
+        .and_then(Item::as_table_mut);
+    let first = probes.and_then(|probes| probes.iter_mut().next().map(|(_, probe)| probe));
+    if let Some(probe) = first.and_then(Item::as_table_mut) {
+        probe.decor_mut().set_prefix(HEADING);
+    }
+}
+
+fn table<'a>(parent: &'a mut dyn TableLike, name: &str) -> Result<&'a mut dyn TableLike> {
+    let item = parent.entry(name).or_insert_with(|| {
+        let mut table = toml_edit::Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    item.as_table_like_mut()
+        .ok_or_else(|| miette!("`{name}` is no table"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::files::Project;
+
+    fn row(kernel: &str, program: &str, instructions_per_run: f64) -> Row {
+        Row {
+            scenario: "one".into(),
+            kernel: kernel.into(),
+            probe: "drop".into(),
+            program: program.into(),
+            runs: 1,
+            instructions_per_run,
+            budget_instructions_per_run: None,
+            excess_instructions: None,
+        }
+    }
+
+    const SCENARIO: &str = "about = \"x\" # why\n\n[[expect]]\nname = \"all\"\n";
+
+    #[test]
+    fn what_was_measured_is_entered_and_everything_else_stays() {
+        let rows = [
+            row("5.10", "drop_packet", 233.95),
+            row("6.12", "drop_packet", 230.0),
+        ];
+        let text = entered(SCENARIO, &rows.iter().collect::<Vec<_>>()).unwrap();
+        let expected = format!(
+            "{SCENARIO}{HEADING}[budget.instructions_per_run.drop]\ndrop_packet = {{ \"5.10\" = 233.95, \"6.12\" = 230.0 }}\n"
+        );
+        assert_eq!(text, expected);
+        let again = entered(&text, &[&row("6.12", "drop_packet", 231.5)]).unwrap();
+        assert_eq!(again, expected.replace("230.0", "231.5"));
+    }
+
+    fn project() -> Project {
+        Project {
+            root: Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
+        }
+    }
+
+    #[test]
+    fn every_scenario_that_shows_a_probe_has_a_budget() {
+        for loaded in project().load(&["all".into()]).unwrap() {
+            let name = &loaded.name;
+            assert!(
+                !has_costs(&loaded) || loaded.scenario.has_budget(),
+                "{name} has none: `probelab budget {name} --write`"
+            );
+        }
+    }
+
+    #[test]
+    fn the_control_is_held_to_the_budget_of_what_it_controls() {
+        let budget = |name: &str| -> String {
+            let path = project().path("scenarios").join(name).join("scenario.toml");
+            let document: DocumentMut = std::fs::read_to_string(path).unwrap().parse().unwrap();
+            document["budget"]["instructions_per_run"]["drop"].to_string()
+        };
+        assert_eq!(budget("drop-filter-slower"), budget("drop-filter"));
+    }
+
+    #[test]
+    fn a_tolerance_that_is_there_stays() {
+        let text = format!("{SCENARIO}\n[budget]\ntolerance_percent = 5 # interrupts\n");
+        let text = entered(&text, &[&row("6.12", "drop_packet", 230.0)]).unwrap();
+        assert!(
+            text.contains("tolerance_percent = 5 # interrupts\n\n[budget.instructions_per_run.drop]"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! What the programs of `bpf/` cost under the stimulus of `probelab check`, which is the same for all objects and takes no
+//! account of interrupts: exactly as much as `bpf/costs.csv` says. With `PROBELAB_WRITE_COSTS=1` it is written instead.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    common::{Said, said},
+    lab,
+};
+
+const OBJECTS: [&str; 7] = [
+    "activity",
+    "blocklist",
+    "calls",
+    "connect",
+    "drop",
+    "http",
+    "runq",
+];
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Builds an object of `bpf/`, or of another text in its place, as the probes' build scripts do.
+fn object(folder: &TempDir, name: &str, text: Option<&str>) -> PathBuf {
+    let bpf = project().join("bpf");
+    let own = bpf.join(format!("{name}.bpf.c"));
+    let source = match text {
+        None => own,
+        Some(text) => {
+            let source = folder.path().join(format!("{name}.bpf.c"));
+            fs::write(&source, text).unwrap();
+            source
+        }
+    };
+    let out = folder.path().join(format!("{name}.bpf.o"));
+    let status = Command::new(std::env::var("CLANG").unwrap_or_else(|_| "clang".to_owned()))
+        .args([
+            "-target",
+            "bpf",
+            "-mcpu=v3",
+            "-O2",
+            "-g",
+            "-D__TARGET_ARCH_x86",
+            "-idirafter",
+        ])
+        .arg(format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH))
+        .arg("-I")
+        .arg(&bpf)
+        .arg("-c")
+        .arg(&source)
+        .arg("-o")
+        .arg(&out)
+        .status()
+        .unwrap();
+    assert!(status.success(), "clang refuses {}", source.display());
+    out
+}
+
+/// Compares with `bpf/costs.csv`; not a single instruction more is allowed.
+fn compared(objects: &[PathBuf], kernel: &str) -> Said {
+    let costs = project().join("bpf/costs.csv");
+    let mut command = lab(&format!(
+        "check --kernel {kernel} --loader libbpf --need load --fail-on net+0"
+    ));
+    said(command.arg("--compare").arg(costs).args(objects))
+}
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn every_program_costs_what_it_did_on_every_kernel() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects: Vec<PathBuf> = OBJECTS.iter().map(|name| object(&folder, name, None)).collect();
+    if std::env::var_os("PROBELAB_WRITE_COSTS").is_some() {
+        let columns = "kernel,loader,file_name,prog_name,net_run_insns";
+        let mut command = lab(&format!(
+            "check --kernel all --loader libbpf --need load --csv --emit {columns}"
+        ));
+        let said = said(command.args(&objects));
+        fs::write(project().join("bpf/costs.csv"), said.out).unwrap();
+    }
+    // Not the exit code: XDP in fragments does not load on 5.10.
+    let said = compared(&objects, "all");
+    assert!(
+        said.out.contains(" 0 gates broken") && !said.out.contains("compared 0"),
+        "{said:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn one_instruction_more_is_caught_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (before, after) = (
+        "\tslot = (judgement",
+        "\tasm volatile(\"%0 += 0\" : \"+r\"(zero));\n\tslot = (judgement",
+    );
+    let own = fs::read_to_string(project().join("bpf/drop.bpf.c")).unwrap();
+    assert!(own.contains(before));
+    let slower = object(&folder, "drop", Some(&own.replacen(before, after, 1)));
+    let said = compared(&[slower], "6.12");
+    assert_eq!(said.code, 1, "{said:?}");
+    let told = said
+        .out
+        .lines()
+        .find(|line| line.contains("FAILED net_run_insns+0"))
+        .unwrap();
+    println!("{told}");
+    assert!(
+        told.contains("drop.bpf.o drop_packet on 6.12 by libbpf"),
+        "{said:?}"
+    );
+    let numbers: Vec<f64> = told
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    assert!(
+        (numbers[numbers.len() - 1] - numbers[numbers.len() - 2] - 1.0).abs() < 1e-6,
+        "{told}"
+    );
+}
