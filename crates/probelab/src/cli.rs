@@ -305,7 +305,7 @@ pub enum Bench {
 pub struct Hooks {
     #[command(flatten)]
     pub what: Measured,
-    /// Without this machine's own kernel, which needs root
+    /// Without this machine's own kernel, which is left out without root as well
     #[arg(long)]
     pub no_host: bool,
 }

@@ -4,7 +4,7 @@
 //! instructions, the kernel's own counting included. Equal inputs give equal costs to the last digit; with other inputs
 //! another interrupt falls into another run, which the tolerance is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -29,6 +29,36 @@ pub(crate) struct Budget {
     tolerance_percent: Option<Spanned<f64>>,
     #[serde(default)]
     instructions_per_run: Instructions,
+}
+
+impl Budget {
+    /// The kernels that every program has a budget for.
+    pub(crate) fn kernels(&self) -> BTreeSet<&str> {
+        let mut programs = self.instructions_per_run.values().flat_map(BTreeMap::values);
+        let kernels =
+            |of: &BTreeMap<String, Spanned<f64>>| -> BTreeSet<String> { of.keys().cloned().collect() };
+        let Some(first) = programs.next() else {
+            return BTreeSet::new();
+        };
+        let rest: Vec<BTreeSet<String>> = programs.map(kernels).collect();
+        first
+            .keys()
+            .filter(|kernel| rest.iter().all(|kernels| kernels.contains(*kernel)))
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// Programs with a budget for a kernel, as (probe, program).
+    fn programs<'a>(&'a self, kernel: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.instructions_per_run
+            .iter()
+            .flat_map(move |(probe, programs)| {
+                programs
+                    .iter()
+                    .filter(|(_, kernels)| kernels.contains_key(kernel))
+                    .map(|(program, _)| (probe.as_str(), program.as_str()))
+            })
+    }
 }
 
 /// A program of a run, with what it cost and what it may cost.
@@ -132,20 +162,28 @@ pub(crate) fn costs(budget: Option<&Budget>, kernel: &str, metrics: &[Series]) -
 
 /// Whether the programs keep to the budget; nothing when it says nothing of this kernel.
 pub(crate) fn decide(budget: &Budget, kernel: &str, costs: &[Cost]) -> Option<ExpectationResult> {
-    let mut programs = budget.instructions_per_run.values().flat_map(BTreeMap::values);
-    if !programs.any(|kernels| kernels.contains_key(kernel)) {
-        return None;
-    }
+    budget.programs(kernel).next()?;
     let tolerance = budget
         .tolerance_percent
         .as_ref()
         .map_or(TOLERANCE_PERCENT, |value| *value.get_ref());
+    let did_not_run = budget
+        .programs(kernel)
+        .filter(|(probe, program)| {
+            !costs
+                .iter()
+                .any(|cost| cost.probe == *probe && cost.program == *program)
+        })
+        .map(|(_, program)| format!("{program} has a budget and did not run"));
     let wrong: Vec<String> = costs
         .iter()
         .filter(|cost| cost.budget.is_none() || cost.exceeds(tolerance))
         .map(Cost::to_string)
+        .chain(did_not_run)
         .collect();
-    let evidence = if wrong.is_empty() {
+    let evidence = if costs.is_empty() {
+        "the kernel counted no run; the sysctl kernel.bpf_stats_enabled has it count".to_owned()
+    } else if wrong.is_empty() {
         let within = costs.iter().filter_map(|cost| Some((cost.excess()?, cost)));
         let nearest = within.max_by(|(one, _), (other, _)| one.total_cmp(other));
         let nearest = nearest.map_or(String::new(), |(_, cost)| format!("; {cost}"));
@@ -217,12 +255,30 @@ mod tests {
         let other = EXACT.replace("drop_packet", "drop_other");
         let result = result(&other, "6.12", 23_395).unwrap();
         assert!(!result.held);
-        assert!(
-            result
-                .evidence
-                .contains("drop_packet has no budget and takes 233.95 instructions per run"),
-            "{result:?}"
+        for words in [
+            "drop_packet has no budget and takes 233.95 instructions per run",
+            "drop_other has a budget and did not run",
+        ] {
+            assert!(result.evidence.contains(words), "{result:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_counted_is_nothing_kept() {
+        let budget: Budget = toml::from_str(EXACT).unwrap();
+        let result = decide(&budget, "6.12", &[]).unwrap();
+        assert!(!result.held);
+        assert_eq!(
+            result.evidence,
+            "the kernel counted no run; the sysctl kernel.bpf_stats_enabled has it count"
         );
+    }
+
+    #[test]
+    fn a_kernel_has_budgets_when_every_program_has_one() {
+        let two = format!("{EXACT}drop_other = {{ \"6.12\" = 1, \"7.2\" = 1 }}\n");
+        let budget: Budget = toml::from_str(&two).unwrap();
+        assert_eq!(budget.kernels().into_iter().collect::<Vec<_>>(), ["6.12"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Names keep the place where they were written, so that an error found later still points at it. What the
 //! file means for a VM is in `lab`, what its expectations mean is in `compare`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use toml::{
@@ -83,9 +83,10 @@ impl Scenario {
             .map(|expectation| expectation.name.get_ref().as_str())
     }
 
-    /// Whether it says what its probes' programs may cost.
-    pub fn has_budget(&self) -> bool {
-        self.file.budget.is_some()
+    /// The kernels that it says for what the programs of its probes may cost.
+    pub fn budget_kernels(&self) -> BTreeSet<&str> {
+        let budget = self.file.budget.as_ref();
+        budget.map(Budget::kernels).unwrap_or_default()
     }
 
     /// TCP ports that the capture is to be read as HTTP on: `Some` when an oracle reads the capture.

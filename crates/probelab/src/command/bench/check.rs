@@ -6,12 +6,12 @@ use std::{path::PathBuf, time::Instant};
 use miette::{Result, miette};
 use serde::Serialize;
 use vm::kernels::Kernel;
-use wire::{Lane, Loader};
+use wire::{Lane, Loader, Step};
 
 use super::exit_of;
 use crate::{
     cells::fetch_all,
-    check::{CHECKER_VARIABLE, Checks, ObjectFile, read_objects},
+    check::{CHECKER_VARIABLE, Checks, Found, ObjectFile, read_objects},
     cli::jobs,
     exit::Exit,
     open::Context,
@@ -85,6 +85,21 @@ async fn measure(
     let begin = Instant::now();
     let found = checks.run(kernels, &objects).await?;
     let seconds = begin.elapsed().as_secs_f64();
+    let loaded = |found: &Found| {
+        found
+            .finding
+            .programs
+            .iter()
+            .any(|program| program.load == Step::Done)
+    };
+    if let Some(found) = found.iter().find(|found| !loaded(found)) {
+        return Err(miette!(
+            help = "`probelab check` says why",
+            "no program of {} loads on {}: there is nothing to time",
+            object.name,
+            found.kernel
+        ));
+    }
     for kernel in kernels {
         context.progress.step(&kernel.label(), DONE);
     }

@@ -17,11 +17,10 @@ use crate::{
     cli::Measured,
     exit::Exit,
     open::Context,
-    out::{self, out},
+    out::{self, err, out},
     show::DONE,
 };
 
-const INSTRUCTIONS: &str = "instructions";
 /// The scenario that runs the probes and the tools together.
 const SCENARIO: &str = "peers";
 
@@ -84,16 +83,17 @@ const JOBS: [Job; 6] = [
 #[derive(Debug, Serialize)]
 struct Row {
     kernel: String,
-    /// `instructions`, or `ns` on this machine, where a promise would be one about its other work.
-    unit: &'static str,
+    /// In the virtual lane costs are instructions. On this machine they are nanoseconds, and a promise would be one about
+    /// what else it does.
+    lane: Lane,
     job: &'static str,
     events: u64,
     /// Of an empty program, per run.
-    empty: f64,
+    empty_per_run: f64,
     /// Ours, net, per event.
-    net: f64,
+    net_per_event: f64,
     /// The tool's, net, per event; nothing when it does not start on this kernel.
-    peer_net: Option<f64>,
+    peer_net_per_event: Option<f64>,
     peer: &'static str,
     /// Ours by the tool's.
     ratio: Option<f64>,
@@ -103,7 +103,9 @@ struct Row {
 pub async fn run(context: &Context, what: &Measured, on_host: bool) -> Result<Exit> {
     let mut rows = Vec::new();
     // First, because it may be refused, and what was measured before would be lost.
-    if on_host {
+    if on_host && !nix::unistd::geteuid().is_root() {
+        err!("without this machine's own kernel, which needs root");
+    } else if on_host {
         let subject = Subject::prepare(context, Some(&Place::Here), what.loader, SCENARIO).await?;
         let record = subject.record(&running_kernel(&Place::Here.kernel_name())).await;
         subject.close().await;
@@ -134,7 +136,7 @@ fn sum(series: &[Series], name: &str, fits: &dyn Fn(&str, &str) -> bool) -> f64 
         .sum()
 }
 
-/// Runs, and instructions, of the fitting programs between the two looks.
+/// Runs, and run time in nanoseconds, of the fitting programs between the two looks.
 fn between(before: &[Series], after: &[Series], fits: &dyn Fn(&str, &str) -> bool) -> (f64, f64) {
     let grown = |name| sum(after, name, fits) - sum(before, name, fits);
     (
@@ -146,11 +148,11 @@ fn between(before: &[Series], after: &[Series], fits: &dyn Fn(&str, &str) -> boo
 fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
     let (before, after) = (series(record, "load.before")?, series(record, "load.after")?);
     let counted = series(record, "load.events")?;
-    let (runs, instructions) = between(&before, &after, &|process, program| {
+    let (runs, cost) = between(&before, &after, &|process, program| {
         process == "probed" && program == "empty"
     });
-    let empty = instructions / runs;
-    if !empty.is_finite() {
+    let empty_per_run = cost / runs;
+    if !empty_per_run.is_finite() {
         return Err(miette!(
             "{kernel}: the empty program did not run: is kernel.bpf_stats_enabled set?"
         ));
@@ -167,8 +169,7 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
             })
             .map(|series| series.value)
             .sum();
-        let net =
-            |(runs, instructions): (f64, f64)| (runs > 0.0).then_some((instructions - runs * empty) / events);
+        let net = |(runs, cost): (f64, f64)| (runs > 0.0).then_some((cost - runs * empty_per_run) / events);
         let ours = between(&before, &after, &|process, program| {
             process == "probed" && program.starts_with(job.ours)
         });
@@ -176,15 +177,12 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
         let peer = net(between(&before, &after, &|process, _| process == job.process));
         rows.push(Row {
             kernel: kernel.to_owned(),
-            unit: match record.lane {
-                Lane::Virtual => INSTRUCTIONS,
-                _ => "ns",
-            },
+            lane: record.lane,
             job: job.name,
             events: events as u64,
-            empty,
-            net: ours,
-            peer_net: peer,
+            empty_per_run,
+            net_per_event: ours,
+            peer_net_per_event: peer,
             peer: job.tool,
             ratio: peer.map(|peer| ours / peer),
         });
@@ -194,7 +192,17 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
 
 /// No hook of ours may cost more than the tool's for the same job.
 fn holds(row: &Row) -> bool {
-    row.unit != INSTRUCTIONS || row.peer_net.is_none_or(|peer| row.net <= peer)
+    row.lane != Lane::Virtual
+        || row
+            .peer_net_per_event
+            .is_none_or(|peer| row.net_per_event <= peer)
+}
+
+fn unit(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Virtual => "instructions",
+        _ => "ns",
+    }
 }
 
 fn print(rows: &[Row]) -> Result<()> {
@@ -203,18 +211,18 @@ fn print(rows: &[Row]) -> Result<()> {
     );
     for row in rows {
         let peer = row
-            .peer_net
+            .peer_net_per_event
             .map_or("does not run".to_owned(), |peer| format!("{peer:.0}"));
         out!(
             "{:15}  {:11}  {:>6}  {:17}  {:>4.0}  {:24}  {:>5}  {:.0}",
             row.kernel,
             row.job,
             row.events,
-            row.unit,
-            row.net,
+            unit(row.lane),
+            row.net_per_event,
             format!("{peer} {}", row.peer),
             row.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}")),
-            row.empty,
+            row.empty_per_run,
         );
     }
     out!(

@@ -40,7 +40,7 @@ struct Held {
     open_files: usize,
     child_processes: usize,
     resident_bytes: u64,
-    /// In the folder for temporary files and in the cache.
+    /// In the cache, where runs have their folders.
     files: usize,
 }
 
@@ -134,7 +134,7 @@ fn held(cache: &Path) -> Result<Held> {
         open_files: own.fd_count().into_diagnostic()?,
         child_processes: children,
         resident_bytes: stat.rss_bytes().get(),
-        files: files_in(cache).into_diagnostic()? + files_in(&std::env::temp_dir()).into_diagnostic()?,
+        files: files_in(cache).into_diagnostic()?,
     })
 }
 
