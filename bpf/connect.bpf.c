@@ -11,9 +11,11 @@
 //
 // Since Linux 6.1 (commit 05b24ff9b2cf) the kernel leaves a tracing program out that is under way on the same
 // processor already, and answers come by interrupt. So there are two programs on the tracepoint, one after the
-// other, and at least one of them gets every hit. The second one, the twin, finds out from the attempt whether
-// the first one had the hit: whoever handles a beginning enters the attempt, whoever handles an end takes it
-// out, and both run before the socket can change again.
+// other, and at least one of them gets every hit of a task and of an interrupt on top of it. The second one, the
+// twin, finds out from the attempt whether the first one had the hit: whoever handles a beginning enters the
+// attempt, whoever handles an end takes it out, and both run before the socket can change again. Since Linux
+// 7.0 a program can be preempted, so that another task's hit may come in between as well and be missed by both:
+// at most as often as the kernel counts for the twin.
 //
 // Needs nothing newer than Linux 5.10.
 #include <linux/bpf.h>
@@ -209,16 +211,20 @@ static __always_inline int begin(struct sock *sk, struct connect_counters *count
 
 	if (tp)
 		attempt.fastopen = BPF_CORE_READ_BITFIELD(tp, fastopen_connect);
+	// A place that has become free since is none for an attempt that was counted as lost.
+	if (is_twin && count->refused == key)
+		return CONNECT_FILTERED_SEEN;
 	name_caller(&attempt);
 	error = bpf_map_update_elem(&attempts, &key, &attempt, BPF_NOEXIST);
-	if (error == -EEXIST && !is_twin) {
+	if (error == -EEXIST && is_twin)
+		return CONNECT_FILTERED_SEEN;
+	if (error == -EEXIST) {
 		add(&count->stale, 1);
 		error = bpf_map_update_elem(&attempts, &key, &attempt, BPF_ANY);
 	}
-	if (!error)
-		return CONNECT_RECORDED_START;
-	// If there is no room, the first program has said so.
-	return is_twin ? CONNECT_FILTERED_SEEN : CONNECT_LOST_MAP_FULL;
+	if (!is_twin)
+		count->refused = error ? key : 0;
+	return error ? CONNECT_LOST_MAP_FULL : CONNECT_RECORDED_START;
 }
 
 // With TCP_FASTOPEN_CONNECT and a cookie at hand, connect(2) only pretends: the SYN goes out with the first
@@ -275,7 +281,9 @@ static __always_inline int end(struct sock *sk, int old_state, int new_state, st
 		return CONNECT_RECORDED_CROSSED;
 	}
 	__builtin_memcpy(&attempt, stored, sizeof(attempt));
-	bpf_map_delete_elem(&attempts, &key);
+	// One of the two came in between.
+	if (bpf_map_delete_elem(&attempts, &key))
+		return CONNECT_FILTERED_SEEN;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return CONNECT_FILTERED_NOT_TCP;

@@ -80,8 +80,9 @@ struct connect_counters {
 	__u64 verdicts[CONNECT_VERDICTS];
 	__u64 stale;       // attempts whose end was not seen before their socket began another
 	__u64 events_lost; // events that the ring buffer had no room for
+	__u64 refused;     // no count: the socket that the first program last had no room for
 };
-_Static_assert(sizeof(struct connect_counters) == 8 * (11 + 2), "connect_counters");
+_Static_assert(sizeof(struct connect_counters) == 8 * (11 + 3), "connect_counters");
 
 // One ended attempt.
 struct connect_event {

@@ -168,7 +168,9 @@ int drop_packet(struct __sk_buff *skb)
 		return 0;
 	}
 #ifdef MUTANT_SLOWER
-	bpf_ktime_get_ns();
+#pragma unroll
+	for (slot = 0; slot < 8; slot++)
+		bpf_ktime_get_ns();
 #endif
 	judge(skb, &judgement);
 	slot = (judgement.protocol * DROP_REASON_SLOTS + judgement.reason) & (DROP_SLOTS - 1);

@@ -12,7 +12,6 @@ use crate::{
     get::get,
     machine,
     process::{self, Children, POLL, Running, last_words},
-    random,
     stage::write_files,
     step::{Failure, InStep, failed, not_ready},
     watchdog::Watchdog,
@@ -65,7 +64,6 @@ fn prepare(job: &Job, blobs: &[&[u8]]) -> Result<()> {
     machine::bring_processors_online(job.cpus)?;
     fs::create_dir_all("/run/lab")?;
     fs::write("/run/lab/seed", format!("{}\n", job.seed))?;
-    random::mix(job.seed)?;
     write_files(&job.files, blobs)?;
     for (name, value) in &job.sysctls {
         let path = format!("/proc/sys/{}", name.replace('.', "/"));

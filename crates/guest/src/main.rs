@@ -93,9 +93,19 @@ fn run_job(
     children: &mut process::Children,
 ) -> Result<()> {
     let watchdog = watchdog::start(job.deadline_guest_seconds);
-    let result = job::run(job, blobs, children, &watchdog, &mut || channel.try_clone());
+    let result = seed_random_numbers(channel, job)
+        .in_step("job")
+        .and_then(|()| job::run(job, blobs, children, &watchdog, &mut || channel.try_clone()));
     watchdog.done();
     send(channel, result)
+}
+
+/// The machine's random numbers are the run's own only in a VM: elsewhere others use them, too.
+fn seed_random_numbers(channel: &Channel, job: &Job) -> Result<()> {
+    match channel {
+        Channel::Memory(_) => random::mix(job.seed),
+        Channel::Files { .. } => Ok(()),
+    }
 }
 
 /// The outcome of a job: what it collected, or why it failed.

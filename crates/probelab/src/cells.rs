@@ -17,6 +17,7 @@ use wire::{File, KernelIdentity, Lane, Loader, Record};
 
 use crate::{
     build::{BuildError, Builder},
+    cli::jobs,
     files::{Files, Loaded},
     mutants::shown_probes,
     open::{Context, PROBED_VARIABLE},
@@ -59,6 +60,24 @@ pub enum Take {
     Passes,
     /// All.
     All,
+}
+
+impl Setup {
+    /// What most commands want: one run with libbpf per scenario and kernel in the virtual lane, records in the cache.
+    pub fn of(context: &Context, lab: Lab, kernels: Vec<Kernel>) -> Result<Self> {
+        Ok(Self {
+            lab,
+            kernels,
+            probed: context.project.program("probed", PROBED_VARIABLE).ok(),
+            loaders: vec![Loader::default()],
+            seed: 1,
+            lane: Lane::Virtual,
+            jobs: jobs(None),
+            records: records_folder(context, None)?,
+            chosen: None,
+            take: Take::All,
+        })
+    }
 }
 
 /// A run that was done and judged.

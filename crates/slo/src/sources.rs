@@ -86,10 +86,12 @@ fn losses(probe: &str, measured: &[&Selector]) -> Vec<Selector> {
         of_probe("probelab_lost_total").lacking("reason", "exchange_log_full"),
         of_probe("probelab_hits_unaccounted"),
     ];
-    // Its two programs stand in for each other: an end that neither saw is lost as `no_end`.
-    if probe != "connect" {
-        losses.push(of_probe("probelab_program_missed_total"));
-    }
+    let missed = of_probe("probelab_program_missed_total");
+    losses.push(match probe {
+        // The second of its two programs stands in for the first: only what the second missed can be missing.
+        "connect" => missed.having("program", "connect_state_twin"),
+        _ => missed,
+    });
     if probe == "http" {
         losses.push(Selector::named("http_server_requests_unknown_total"));
         // A client that went away may have done so because it had waited for too long.
@@ -98,4 +100,25 @@ fn losses(probe: &str, measured: &[&Selector]) -> Vec<Selector> {
     // What an objective counts itself is not lost to it.
     losses.retain(|loss| !measured.iter().any(|selector| selector.overlaps(loss)));
     losses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_first_program_of_the_connect_probe_missed_is_not_lost() {
+        let missed = |probe| -> Vec<String> {
+            losses(probe, &[])
+                .iter()
+                .filter(|loss| loss.name() == "probelab_program_missed_total")
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(
+            missed("connect"),
+            [r#"probelab_program_missed_total{probe="connect",program="connect_state_twin"}"#]
+        );
+        assert_eq!(missed("runq"), [r#"probelab_program_missed_total{probe="runq"}"#]);
+    }
 }

@@ -300,11 +300,16 @@ impl Lab {
     }
 }
 
+/// Where runs have their folders, and what the names of this process' own begin with.
+pub fn scratch_place(cache: &Cache) -> Result<(PathBuf, String)> {
+    Ok((cache.folder("run")?, format!(".run-{}-", std::process::id())))
+}
+
 /// A folder for one run or visit, gone when it is dropped.
 pub fn scratch(cache: &Cache) -> Result<tempfile::TempDir> {
-    let folder = cache.folder("run")?;
+    let (folder, prefix) = scratch_place(cache)?;
     tempfile::Builder::new()
-        .prefix(".run-")
+        .prefix(&prefix)
         .tempdir_in(&folder)
         .at("writing in", &folder)
 }

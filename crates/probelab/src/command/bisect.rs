@@ -8,11 +8,11 @@ use vm::kernels::{self, Source};
 use wire::{Lane, Record};
 
 use crate::{
-    cells::{Done, Setup, Take, records_folder, run_all},
+    cells::{Done, Setup, Take, run_all},
     cli::Bisect,
     exit::Exit,
     files::Loaded,
-    open::{Context, PROBED_VARIABLE},
+    open::Context,
     out::{self, out},
     search::first_different,
 };
@@ -107,16 +107,11 @@ impl Bisection<'_> {
     async fn look(&mut self, build: &Source) -> Result<String> {
         let kernel = self.context.fetch(build).await?;
         let setup = Setup {
-            lab: self.lab.clone(),
-            kernels: vec![kernel],
-            probed: self.context.project.program("probed", PROBED_VARIABLE).ok(),
             loaders: vec![self.arguments.loader],
             seed: self.arguments.seed,
-            lane: Lane::Virtual,
             jobs: 1,
-            records: records_folder(self.context, None)?,
-            chosen: None,
             take: Take::Nothing,
+            ..Setup::of(self.context, self.lab.clone(), vec![kernel])?
         };
         let done = run_all(self.context, &setup, &self.scenarios).await?;
         let done = done

@@ -11,11 +11,11 @@ use toml_edit::{DocumentMut, InlineTable, Item, TableLike};
 use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, Take, fetch_all, records_folder, run_all},
+    cells::{Done, Setup, Take, fetch_all, run_all},
     cli::{Budget, jobs},
     exit::Exit,
     files::Loaded,
-    open::{Context, PROBED_VARIABLE},
+    open::Context,
     out::{self, err, out},
 };
 
@@ -64,16 +64,9 @@ pub async fn run(context: &Context, arguments: &Budget) -> Result<Exit> {
     scenarios.retain(has_costs);
     let kernels = fetch_all(context, &context.sources(&arguments.kernel, None)?).await?;
     let setup = Setup {
-        lab: context.lab(Lane::Virtual).await?,
-        kernels,
-        probed: context.project.program("probed", PROBED_VARIABLE).ok(),
         loaders: vec![arguments.loader],
-        seed: 1,
-        lane: Lane::Virtual,
         jobs: jobs(arguments.jobs),
-        records: records_folder(context, None)?,
-        chosen: None,
-        take: Take::All,
+        ..Setup::of(context, context.lab(Lane::Virtual).await?, kernels)?
     };
     let done = run_all(context, &setup, &scenarios).await?;
     let (sound, unsound): (Vec<&Done>, Vec<&Done>) =

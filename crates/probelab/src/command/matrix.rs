@@ -15,7 +15,7 @@ use crate::{
     exit::Exit,
     files::Loaded,
     lists::List,
-    open::{Context, PROBED_VARIABLE},
+    open::Context,
     out::{self, out},
     plan::{Unit, part, plan},
     render::{exit, print, write_all},
@@ -106,12 +106,8 @@ async fn run_units(
         .cloned()
         .collect();
     let setup = Setup {
-        lab,
-        kernels,
-        probed: context.project.program("probed", PROBED_VARIABLE).ok(),
         loaders: arguments.how.loader.loaders(),
         seed: arguments.seed,
-        lane: Lane::Virtual,
         jobs: arguments.how.jobs(),
         records: records_folder(context, arguments.records.as_deref())?,
         chosen: Some(chosen),
@@ -120,6 +116,7 @@ async fn run_units(
         } else {
             Take::All
         },
+        ..Setup::of(context, lab, kernels)?
     };
     done.extend(run_all(context, &setup, &needed).await?);
     let stored = done.iter().filter(|done| done.was_stored).count();

@@ -5,12 +5,12 @@ use report::{Mutant, mutants_text, mutants_to_json};
 use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, Take, fetch_all, records_folder, run_all},
+    cells::{Done, Setup, Take, fetch_all, run_all},
     cli::Mutants,
     exit::Exit,
     files::Loaded,
     mutants::{control, controls, find},
-    open::{Context, PROBED_VARIABLE},
+    open::Context,
     out::text,
     show::style,
 };
@@ -26,16 +26,10 @@ pub async fn run(context: &Context, arguments: &Mutants) -> Result<Exit> {
 
     let kernels = fetch_all(context, &context.sources(&matrix.kernel, None)?).await?;
     let setup = Setup {
-        lab: context.lab(Lane::Virtual).await?,
-        kernels,
-        probed: context.project.program("probed", PROBED_VARIABLE).ok(),
         loaders: matrix.how.loader.loaders(),
-        seed: 1,
-        lane: Lane::Virtual,
         jobs: matrix.how.jobs(),
-        records: records_folder(context, None)?,
-        chosen: None,
         take: if fresh { Take::Nothing } else { Take::Passes },
+        ..Setup::of(context, context.lab(Lane::Virtual).await?, kernels)?
     };
     let done = run_all(context, &setup, &scenarios).await?;
     let mutants: Vec<Mutant<'_>> = found

@@ -10,7 +10,7 @@ use crate::{
     consent::{ask_before_xdp, attach_xdp},
     exit::Exit,
     files::Loaded,
-    open::{Context, PROBED_VARIABLE},
+    open::Context,
     render::{exit, print, write_all},
 };
 
@@ -55,9 +55,6 @@ async fn run_in(
         vm::kvm::require(lab, kernel).await?;
     }
     let setup = Setup {
-        lab: lab.clone(),
-        kernels,
-        probed: context.project.program("probed", PROBED_VARIABLE).ok(),
         loaders: arguments.matrix.how.loader.loaders(),
         seed: arguments.seed,
         lane,
@@ -68,8 +65,8 @@ async fn run_in(
             arguments.matrix.how.jobs()
         },
         records: records_folder(context, arguments.records.as_deref())?,
-        chosen: None,
         take: Take::Nothing,
+        ..Setup::of(context, lab.clone(), kernels)?
     };
     run_all(context, &setup, scenarios).await
 }

@@ -26,6 +26,21 @@ pub fn quoted(text: &str) -> impl Iterator<Item = &str> {
         .flat_map(|part| part.split('`').skip(1).step_by(2))
 }
 
+/// Builds a BPF object from C.
+pub fn compile(source: &Path, object: &Path, options: &[&str]) {
+    let status = Command::new(std::env::var("CLANG").unwrap_or_else(|_| "clang".to_owned()))
+        .args(["-target", "bpf", "-mcpu=v3", "-O2", "-idirafter"])
+        .arg(format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH))
+        .args(options)
+        .arg("-c")
+        .arg(source)
+        .arg("-o")
+        .arg(object)
+        .status()
+        .unwrap();
+    assert!(status.success(), "clang refuses {}", source.display());
+}
+
 /// The program under test: the one that was built with the tests, or a faster build of the same source.
 pub fn program() -> PathBuf {
     std::env::var_os("PROBELAB_TEST_PROGRAM")

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    common::{Said, said},
+    common::{Said, compile, said},
     lab, passed,
 };
 
@@ -14,17 +14,7 @@ use crate::{
 fn object(folder: &TempDir, name: &str, options: &[&str]) -> std::path::PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/check/{name}.bpf.c"));
     let out = folder.path().join(format!("{name}.bpf.o"));
-    let status = Command::new(std::env::var("CLANG").unwrap_or_else(|_| "clang".to_owned()))
-        .args(["-target", "bpf", "-mcpu=v3", "-O2", "-idirafter"])
-        .arg(format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH))
-        .args(options)
-        .arg("-c")
-        .arg(source)
-        .arg("-o")
-        .arg(&out)
-        .status()
-        .unwrap();
-    assert!(status.success(), "clang refuses {name}");
+    compile(&source, &out, options);
     out
 }
 

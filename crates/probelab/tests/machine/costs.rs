@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    common::{Said, said},
+    common::{Said, compile, said},
     lab,
 };
 
@@ -44,26 +44,8 @@ fn object(folder: &TempDir, name: &str, text: Option<&str>) -> PathBuf {
         }
     };
     let out = folder.path().join(format!("{name}.bpf.o"));
-    let status = Command::new(std::env::var("CLANG").unwrap_or_else(|_| "clang".to_owned()))
-        .args([
-            "-target",
-            "bpf",
-            "-mcpu=v3",
-            "-O2",
-            "-g",
-            "-D__TARGET_ARCH_x86",
-            "-idirafter",
-        ])
-        .arg(format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH))
-        .arg("-I")
-        .arg(&bpf)
-        .arg("-c")
-        .arg(&source)
-        .arg("-o")
-        .arg(&out)
-        .status()
-        .unwrap();
-    assert!(status.success(), "clang refuses {}", source.display());
+    let headers = format!("-I{}", bpf.display());
+    compile(&source, &out, &["-g", "-D__TARGET_ARCH_x86", &headers]);
     out
 }
 

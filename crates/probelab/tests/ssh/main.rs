@@ -183,14 +183,7 @@ fn record_of(folder: &TempDir, scenario: &str) -> std::path::PathBuf {
 fn kinds(folder: &TempDir) -> std::path::PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check/kinds.bpf.c");
     let out = folder.path().join("kinds.bpf.o");
-    let status = Command::new(std::env::var("CLANG").unwrap_or_else(|_| "clang".to_owned()))
-        .args(["-target", "bpf", "-mcpu=v3", "-O2", "-g", "-idirafter"])
-        .arg(format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH))
-        .arg("-c")
-        .args([&source, Path::new("-o"), &out])
-        .status()
-        .unwrap();
-    assert!(status.success());
+    compile(&source, &out, &["-g"]);
     out
 }
 

@@ -1,6 +1,7 @@
-//! `probelab bench hooks`: what each probe costs per event, beside the bcc tool for the same job on the same run.
+//! `probelab bench hooks`: what each probe costs per event, beside bcc's and bpftrace's tools for the same job on the same
+//! run.
 //!
-//! The scenario runs both at once over one workload, which counts its own events, and has the kernel's statistics of
+//! The scenario runs all at once over one workload, which counts its own events, and has the kernel's statistics of
 //! every BPF program printed before and after. A cost is the run time of all programs of a job, which in the virtual
 //! lane is their instructions and on this machine nanoseconds, less what as many runs of an empty program take, divided
 //! by the workload's count.
@@ -11,12 +12,16 @@ use serde::Serialize;
 use vm::visit::Place;
 use wire::{Lane, Record};
 
-use super::{exit_of, series, subject::Subject};
+use super::{
+    bpftrace::{Running, Tool},
+    exit_of, series,
+    subject::Subject,
+};
 use crate::{
     cells::{fetch_all, running_kernel},
     cli::Measured,
     exit::Exit,
-    open::Context,
+    open::{Context, PROBED_VARIABLE},
     out::{self, err, out},
     show::DONE,
 };
@@ -24,60 +29,126 @@ use crate::{
 /// The scenario that runs the probes and the tools together.
 const SCENARIO: &str = "peers";
 
-/// One job that both do: the label of the workload's count, the prefix of our programs' names, and the tool by the
-/// name the kernel gives its process (cut after 15 bytes).
+/// One job that both do: the label of the workload's count, the prefix of our programs' names, and who else does it.
 struct Job {
     name: &'static str,
     counted_as: &'static str,
     ours: &'static str,
-    tool: &'static str,
-    process: &'static str,
+    peer: Peer,
 }
 
-const JOBS: [Job; 6] = [
+enum Peer {
+    /// A tool of bcc, by the name the kernel gives its process (cut after 15 bytes). It runs inside the scenario.
+    Bcc(&'static str, &'static str),
+    /// A tool of bpftrace, on this machine's kernel only. It runs beside the scenario, which does not see its process.
+    Bpftrace(Tool),
+}
+
+impl Peer {
+    fn tool(&self) -> &'static str {
+        match self {
+            Self::Bcc(tool, _) => tool,
+            Self::Bpftrace(tool) => tool.name,
+        }
+    }
+
+    /// Whether it is meant to run there at all.
+    fn is_in(&self, lane: Lane) -> bool {
+        matches!(self, Self::Bcc(..)) || lane == Lane::Host
+    }
+
+    fn has(&self, process: &str, program: &str) -> bool {
+        match self {
+            Self::Bcc(_, name) => process == *name,
+            Self::Bpftrace(tool) => process.is_empty() && tool.programs.contains(&program),
+        }
+    }
+}
+
+const fn job(name: &'static str, counted_as: &'static str, ours: &'static str, peer: Peer) -> Job {
     Job {
-        name: "switch",
-        counted_as: "switch",
-        ours: "runq_",
-        tool: "runqlat",
-        process: "runqlat-libbpf",
-    },
+        name,
+        counted_as,
+        ours,
+        peer,
+    }
+}
+
+const fn bpftrace(name: &'static str, programs: &'static [&'static str]) -> Peer {
+    Peer::Bpftrace(Tool { name, programs })
+}
+
+const JOBS: [Job; 10] = [
+    job(
+        "switch",
+        "switch",
+        "runq_",
+        Peer::Bcc("runqlat", "runqlat-libbpf"),
+    ),
     // The same programs of ours: they report the long ones as well.
-    Job {
-        name: "slow switch",
-        counted_as: "switch",
-        ours: "runq_",
-        tool: "runqslower",
-        process: "runqslower-libb",
-    },
-    Job {
-        name: "connect",
-        counted_as: "connect",
-        ours: "connect_",
-        tool: "tcpconnlat",
-        process: "tcpconnlat-libb",
-    },
-    Job {
-        name: "exec",
-        counted_as: "exec",
-        ours: "activity_sched",
-        tool: "execsnoop",
-        process: "execsnoop-libbp",
-    },
-    Job {
-        name: "open",
-        counted_as: "open",
-        ours: "activity_sys",
-        tool: "opensnoop",
-        process: "opensnoop-libbp",
-    },
-    Job {
-        name: "call",
-        counted_as: "call",
-        ours: "calls_",
-        tool: "funclatency",
-        process: "funclatency-lib",
-    },
+    job(
+        "slow switch",
+        "switch",
+        "runq_",
+        Peer::Bcc("runqslower", "runqslower-libb"),
+    ),
+    job(
+        "switch",
+        "switch",
+        "runq_",
+        bpftrace("runqlat.bt", &["sched_wakeup", "sched_wakeup_ne", "sched_switch"]),
+    ),
+    job(
+        "connect",
+        "connect",
+        "connect_",
+        Peer::Bcc("tcpconnlat", "tcpconnlat-libb"),
+    ),
+    // It tells who connects whither, and neither how long it takes nor how it ends.
+    job(
+        "connect",
+        "connect",
+        "connect_",
+        bpftrace("tcpconnect.bt", &["tcp_connect"]),
+    ),
+    job(
+        "exec",
+        "exec",
+        "activity_sched",
+        Peer::Bcc("execsnoop", "execsnoop-libbp"),
+    ),
+    job(
+        "exec",
+        "exec",
+        "activity_sched",
+        bpftrace("execsnoop.bt", &["sys_enter_execv"]),
+    ),
+    job(
+        "open",
+        "open",
+        "activity_sys",
+        Peer::Bcc("opensnoop", "opensnoop-libbp"),
+    ),
+    job(
+        "open",
+        "open",
+        "activity_sys",
+        bpftrace(
+            "opensnoop.bt",
+            &[
+                "sys_enter_open",
+                "sys_enter_opena",
+                "sys_exit_open",
+                "sys_exit_openat",
+            ],
+        ),
+    ),
+    job(
+        "call",
+        "call",
+        "calls_",
+        Peer::Bcc("funclatency", "funclatency-lib"),
+    ),
 ];
 
 #[derive(Debug, Serialize)]
@@ -107,7 +178,17 @@ pub async fn run(context: &Context, what: &Measured, on_host: bool) -> Result<Ex
         err!("without this machine's own kernel, which needs root");
     } else if on_host {
         let subject = Subject::prepare(context, Some(&Place::Here), what.loader, SCENARIO).await?;
+        let probed = context.project.program("probed", PROBED_VARIABLE)?;
+        let tools: Vec<&Tool> = JOBS
+            .iter()
+            .filter_map(|job| match &job.peer {
+                Peer::Bpftrace(tool) => Some(tool),
+                Peer::Bcc(..) => None,
+            })
+            .collect();
+        let beside = Running::start(context, &probed, &tools).await?;
         let record = subject.record(&running_kernel(&Place::Here.kernel_name())).await;
+        beside.stop().await;
         subject.close().await;
         let record = record?;
         rows.extend(measure(&record.kernel_release, &record)?);
@@ -158,7 +239,7 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
         ));
     }
     let mut rows = Vec::new();
-    for job in &JOBS {
+    for job in JOBS.iter().filter(|job| job.peer.is_in(record.lane)) {
         let events: f64 = counted
             .iter()
             .filter(|series| {
@@ -174,7 +255,9 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
             process == "probed" && program.starts_with(job.ours)
         });
         let ours = net(ours).ok_or_else(|| miette!("{kernel}: no program {}… of ours ran", job.ours))?;
-        let peer = net(between(&before, &after, &|process, _| process == job.process));
+        let peer = net(between(&before, &after, &|process, program| {
+            job.peer.has(process, program)
+        }));
         rows.push(Row {
             kernel: kernel.to_owned(),
             lane: record.lane,
@@ -183,7 +266,7 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
             empty_per_run,
             net_per_event: ours,
             peer_net_per_event: peer,
-            peer: job.tool,
+            peer: job.peer.tool(),
             ratio: peer.map(|peer| ours / peer),
         });
     }

@@ -1,5 +1,6 @@
 //! What the lab and the probes cost.
 
+mod bpftrace;
 mod check;
 mod daemon;
 mod hooks;

@@ -3,8 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    io,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -14,6 +12,7 @@ use procfs::{
     process::{Process, all_processes},
 };
 use serde::Serialize;
+use vm::{cache::Cache, run::scratch_place};
 use wire::{Lane, Loader};
 
 use super::{completed, exit_of, load};
@@ -40,8 +39,8 @@ struct Held {
     open_files: usize,
     child_processes: usize,
     resident_bytes: u64,
-    /// In the cache, where runs have their folders.
-    files: usize,
+    /// Folders of runs.
+    run_folders: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,7 +64,7 @@ impl Row {
         self.digests.len() == 1
             && after.open_files <= before.open_files
             && after.child_processes == 0
-            && after.files <= before.files
+            && after.run_folders == 0
             && self.growth_bytes() <= GROWTH_BYTES
     }
 }
@@ -91,7 +90,7 @@ pub async fn run(context: &Context, kernels: &[String], restores: usize, json: b
         let (mut warm, mut begin, mut shown) = (None, Instant::now(), Instant::now());
         for restore in 0..restores {
             if restore == WARM_UP {
-                warm = Some(held(context.cache.root())?);
+                warm = Some(held(&context.cache)?);
                 begin = Instant::now();
             }
             if restore == 0 || shown.elapsed() >= STEP {
@@ -103,7 +102,7 @@ pub async fn run(context: &Context, kernels: &[String], restores: usize, json: b
             digests.insert(record.digest);
         }
         let seconds = begin.elapsed().as_secs_f64();
-        let after = held(context.cache.root())?;
+        let after = held(&context.cache)?;
         rows.push(Row {
             kernel: kernel.label(),
             restores,
@@ -121,7 +120,7 @@ pub async fn run(context: &Context, kernels: &[String], restores: usize, json: b
     Ok(exit_of(rows.iter().all(Row::holds)))
 }
 
-fn held(cache: &Path) -> Result<Held> {
+fn held(cache: &Cache) -> Result<Held> {
     let own = Process::myself().into_diagnostic()?;
     let stat = own.stat().into_diagnostic()?;
     let children = all_processes()
@@ -134,26 +133,22 @@ fn held(cache: &Path) -> Result<Held> {
         open_files: own.fd_count().into_diagnostic()?,
         child_processes: children,
         resident_bytes: stat.rss_bytes().get(),
-        files: files_in(cache).into_diagnostic()?,
+        run_folders: run_folders(cache)?,
     })
 }
 
-/// Entries of a folder and of those in it.
-fn files_in(folder: &Path) -> io::Result<usize> {
-    let mut count = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        count += 1;
-        if entry.file_type()?.is_dir() {
-            // Another's folder may not be read, or be gone.
-            count += files_in(&entry.path()).unwrap_or(0);
-        }
-    }
-    Ok(count)
+/// This process' own; others may run something, too.
+fn run_folders(cache: &Cache) -> Result<usize> {
+    let (place, prefix) = scratch_place(cache)?;
+    let entries = std::fs::read_dir(place).into_diagnostic()?;
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(&prefix))
+        .count())
 }
 
 fn print(rows: &[Row]) -> Result<()> {
-    out!("kernel  restores  digests  s each  open files  child processes  files         memory      growth");
+    out!("kernel  restores  digests  s each  open files  child processes  run folders   memory      growth");
     for row in rows {
         let [before, after] = row.held;
         out!(
@@ -164,7 +159,7 @@ fn print(rows: &[Row]) -> Result<()> {
             row.seconds_per_restore,
             format!("{} → {}", before.open_files, after.open_files),
             format!("{} → {}", before.child_processes, after.child_processes),
-            format!("{} → {}", before.files, after.files),
+            format!("{} → {}", before.run_folders, after.run_folders),
             bytes(after.resident_bytes),
             bytes(row.growth_bytes()),
         );
