@@ -8,6 +8,9 @@ test_kernels := env("PROBELAB_TEST_KERNELS", "all")
 # Its loader; the tests that need a machine use the other one, test-vm-both uses both.
 test_loader := env("PROBELAB_TEST_LOADER", "libbpf")
 
+# One for each kind of probe that has hooks of its own, as they are in use: a server under load, a program of a language.
+probe_scenarios := "activity calls-fortran connect-latency drop-filter http-latency runq-latency xdp-blocklist"
+
 # List the recipes.
 default:
     @just --list --unsorted
@@ -38,13 +41,17 @@ test-vm: build
 test-vm-both: build
     target/release/probelab --allow-drift run all --kernel all --loader both
 
-# What the lab and the probes cost: start-up, digests, instructions, and the bcc tools beside them.
+# What the lab and the probes cost: start-up, digests, instructions, nanoseconds, and others' tools beside them.
 bench: build
     target/release/probelab --allow-drift bench vm
     target/release/probelab --allow-drift bench hooks
     target/release/probelab --allow-drift bench daemon
     target/release/probelab --allow-drift bench kills
     cargo bench --locked -p probe
+
+# One scenario of each probe on every pinned build.
+matrix-probes kernels="wide": build
+    target/release/probelab --allow-drift matrix {{ probe_scenarios }} --kernel '{{ kernels }}' --records target/matrix --report html=target/matrix-probes.html
 
 # Every scenario on every pinned build; what is recorded already is not run again.
 matrix-wide: build

@@ -28,6 +28,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "connect.h"
+#include "drift.h"
 #include "kernel.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
@@ -207,7 +208,7 @@ static __always_inline int begin(struct sock *sk, struct connect_counters *count
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct connect_attempt attempt = {.start_ns = bpf_ktime_get_ns()};
 	__u64 key = (__u64)sk;
-	long error;
+	int error;
 
 	if (tp)
 		attempt.fastopen = BPF_CORE_READ_BITFIELD(tp, fastopen_connect);
@@ -215,12 +216,12 @@ static __always_inline int begin(struct sock *sk, struct connect_counters *count
 	if (is_twin && count->refused == key)
 		return CONNECT_FILTERED_SEEN;
 	name_caller(&attempt);
-	error = bpf_map_update_elem(&attempts, &key, &attempt, BPF_NOEXIST);
+	error = map_update(&attempts, &key, &attempt, BPF_NOEXIST);
 	if (error == -EEXIST && is_twin)
 		return CONNECT_FILTERED_SEEN;
 	if (error == -EEXIST) {
 		add(&count->stale, 1);
-		error = bpf_map_update_elem(&attempts, &key, &attempt, BPF_ANY);
+		error = map_update(&attempts, &key, &attempt, BPF_ANY);
 	}
 	if (!is_twin)
 		count->refused = error ? key : 0;

@@ -76,3 +76,10 @@ static __always_inline __u32 system_call_number(struct pt_regs *registers)
 	return registers->syscallno;
 #endif
 }
+
+// Before Linux 6.4 (d7ba4cc900bf) the functions behind the map helpers return an int, and the kernel calls them directly: an
+// error has nothing in the upper half of the register, and is equal to no negative number of 64 bits.
+static __always_inline int map_update(void *map, const void *key, const void *value, __u64 flags)
+{
+	return bpf_map_update_elem(map, key, value, flags);
+}

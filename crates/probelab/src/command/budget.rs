@@ -11,7 +11,7 @@ use toml_edit::{DocumentMut, InlineTable, Item, TableLike};
 use wire::Lane;
 
 use crate::{
-    cells::{Done, Setup, Take, fetch_all, run_all},
+    cells::{Done, Setup, fetch_all, run_all},
     cli::{Budget, jobs},
     exit::Exit,
     files::Loaded,

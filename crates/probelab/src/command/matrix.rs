@@ -1,7 +1,7 @@
 //! `probelab matrix`: kernels × scenarios × loaders, of which records that are there are taken. The runs are those
 //! of `probelab run`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Instant};
 
 use miette::{Report, Result};
 use scenario::Judgement;
@@ -79,6 +79,7 @@ async fn run_units(
     if units.is_empty() {
         return Ok(Vec::new());
     }
+    let begin = Instant::now();
     let lab = context.lab(Lane::Virtual).await?;
     let mut kernels = Vec::new();
     let mut done = Vec::new();
@@ -119,6 +120,11 @@ async fn run_units(
         ..Setup::of(context, lab, kernels)?
     };
     done.extend(run_all(context, &setup, &needed).await?);
+    // With what was downloaded and booted for them.
+    let seconds = begin.elapsed().as_secs();
+    context
+        .progress
+        .notice("matrix", format!("{} runs in {seconds} s", done.len()));
     let stored = done.iter().filter(|done| done.was_stored).count();
     if stored > 0 {
         context.progress.notice(

@@ -1,6 +1,6 @@
 //! `probelab check` on objects that are built here, each of which shows one thing.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Said, assert_error, probelab, said};
+use common::{Said, assert_error, compile, probelab, said};
 use remote::Remote;
 use tempfile::TempDir;
 

@@ -97,5 +97,5 @@ async fn are_loaded(probed: &Path, tool: &Tool) -> Result<bool> {
         .wrap_err_with(|| probed.display().to_string())?;
     let text = String::from_utf8_lossy(&listed.stdout);
     let is_loaded = |program: &&str| text.contains(&format!("process=\"bpftrace\",program=\"{program}\""));
-    Ok(tool.programs.iter().all(|program| is_loaded(&program)))
+    Ok(tool.programs.iter().all(is_loaded))
 }
