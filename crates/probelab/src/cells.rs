@@ -63,7 +63,7 @@ pub enum Take {
 }
 
 impl Setup {
-    /// What most commands want: one run with libbpf per scenario and kernel in the virtual lane, records in the cache.
+    /// What most commands want: one run per scenario and kernel in the virtual lane, records in the cache.
     pub fn of(context: &Context, lab: Lab, kernels: Vec<Kernel>) -> Result<Self> {
         Ok(Self {
             lab,
