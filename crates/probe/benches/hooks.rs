@@ -181,6 +181,10 @@ impl Drop for Running {
     }
 }
 
+/// bcc and bpftrace look for tracepoints where debugfs is usually mounted; a mount is seen by the tool alone.
+const START: &str = "[ -e /sys/kernel/debug/tracing ] || mount -t debugfs debugfs /sys/kernel/debug || exit 1
+exec \"$0\" \"$@\"";
+
 /// Debian puts such tools where only root looks, and has called bcc's so since its release 13.
 fn find(name: &str) -> Option<PathBuf> {
     let path = env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/share/bpftrace/tools";
@@ -197,7 +201,9 @@ fn start(peer: &Peer) -> Option<(Running, String)> {
     let program = find(name)?;
     let own = env::current_exe().unwrap();
     let target = format!("{}:{SYMBOL}", own.display());
-    let child = Command::new(program)
+    let child = Command::new("unshare")
+        .args(["--mount", "sh", "-c", START])
+        .arg(program)
         .args(arguments.iter().map(|argument| match *argument {
             TARGET => target.as_str(),
             argument => argument,

@@ -1,5 +1,5 @@
-//! `probelab bench hooks`: what each probe costs per event, beside bcc's and bpftrace's tools for the same job on the same
-//! run.
+//! `probelab bench hooks`: what each probe costs per event, beside bcc's tool for the same job on the same run. bpftrace's
+//! are beside ours in `cargo bench -p probe`: each brings a compiler along, which every checkpoint would have to carry.
 //!
 //! The scenario runs all at once over one workload, which counts its own events, and has the kernel's statistics of
 //! every BPF program printed before and after. A cost is the run time of all programs of a job, which in the virtual
@@ -12,16 +12,12 @@ use serde::Serialize;
 use vm::visit::Place;
 use wire::{Lane, Record};
 
-use super::{
-    bpftrace::{Running, Tool},
-    exit_of, series,
-    subject::Subject,
-};
+use super::{exit_of, series, subject::Subject};
 use crate::{
     cells::{fetch_all, running_kernel},
     cli::Measured,
     exit::Exit,
-    open::{Context, PROBED_VARIABLE},
+    open::Context,
     out::{self, err, out},
     show::DONE,
 };
@@ -37,119 +33,37 @@ struct Job {
     peer: Peer,
 }
 
-enum Peer {
-    /// A tool of bcc, by the name the kernel gives its process (cut after 15 bytes). It runs inside the scenario.
-    Bcc(&'static str, &'static str),
-    /// A tool of bpftrace, on this machine's kernel only. It runs beside the scenario, which does not see its process.
-    Bpftrace(Tool),
+/// A tool of bcc.
+struct Peer {
+    tool: &'static str,
+    /// The name that the kernel gives its process (cut after 15 bytes).
+    process: &'static str,
 }
 
-impl Peer {
-    fn tool(&self) -> &'static str {
-        match self {
-            Self::Bcc(tool, _) => tool,
-            Self::Bpftrace(tool) => tool.name,
-        }
-    }
+const JOBS: [Job; 6] = [
+    job("switch", "switch", "runq_", "runqlat", "runqlat-libbpf"),
+    // The same programs of ours: they report the long ones as well.
+    job("slow switch", "switch", "runq_", "runqslower", "runqslower-libb"),
+    job("connect", "connect", "connect_", "tcpconnlat", "tcpconnlat-libb"),
+    job("exec", "exec", "activity_sched", "execsnoop", "execsnoop-libbp"),
+    job("open", "open", "activity_sys", "opensnoop", "opensnoop-libbp"),
+    job("call", "call", "calls_", "funclatency", "funclatency-lib"),
+];
 
-    /// Whether it is meant to run there at all.
-    fn is_in(&self, lane: Lane) -> bool {
-        matches!(self, Self::Bcc(..)) || lane == Lane::Host
-    }
-
-    fn has(&self, process: &str, program: &str) -> bool {
-        match self {
-            Self::Bcc(_, name) => process == *name,
-            Self::Bpftrace(tool) => process.is_empty() && tool.programs.contains(&program),
-        }
-    }
-}
-
-const fn job(name: &'static str, counted_as: &'static str, ours: &'static str, peer: Peer) -> Job {
+const fn job(
+    name: &'static str,
+    counted_as: &'static str,
+    ours: &'static str,
+    tool: &'static str,
+    process: &'static str,
+) -> Job {
     Job {
         name,
         counted_as,
         ours,
-        peer,
+        peer: Peer { tool, process },
     }
 }
-
-const fn bpftrace(name: &'static str, programs: &'static [&'static str]) -> Peer {
-    Peer::Bpftrace(Tool { name, programs })
-}
-
-const JOBS: [Job; 10] = [
-    job(
-        "switch",
-        "switch",
-        "runq_",
-        Peer::Bcc("runqlat", "runqlat-libbpf"),
-    ),
-    // The same programs of ours: they report the long ones as well.
-    job(
-        "slow switch",
-        "switch",
-        "runq_",
-        Peer::Bcc("runqslower", "runqslower-libb"),
-    ),
-    job(
-        "switch",
-        "switch",
-        "runq_",
-        bpftrace("runqlat.bt", &["sched_wakeup", "sched_wakeup_ne", "sched_switch"]),
-    ),
-    job(
-        "connect",
-        "connect",
-        "connect_",
-        Peer::Bcc("tcpconnlat", "tcpconnlat-libb"),
-    ),
-    // It tells who connects whither, and neither how long it takes nor how it ends.
-    job(
-        "connect",
-        "connect",
-        "connect_",
-        bpftrace("tcpconnect.bt", &["tcp_connect"]),
-    ),
-    job(
-        "exec",
-        "exec",
-        "activity_sched",
-        Peer::Bcc("execsnoop", "execsnoop-libbp"),
-    ),
-    job(
-        "exec",
-        "exec",
-        "activity_sched",
-        bpftrace("execsnoop.bt", &["sys_enter_execv"]),
-    ),
-    job(
-        "open",
-        "open",
-        "activity_sys",
-        Peer::Bcc("opensnoop", "opensnoop-libbp"),
-    ),
-    job(
-        "open",
-        "open",
-        "activity_sys",
-        bpftrace(
-            "opensnoop.bt",
-            &[
-                "sys_enter_open",
-                "sys_enter_opena",
-                "sys_exit_open",
-                "sys_exit_openat",
-            ],
-        ),
-    ),
-    job(
-        "call",
-        "call",
-        "calls_",
-        Peer::Bcc("funclatency", "funclatency-lib"),
-    ),
-];
 
 #[derive(Debug, Serialize)]
 struct Row {
@@ -178,17 +92,7 @@ pub async fn run(context: &Context, what: &Measured, on_host: bool) -> Result<Ex
         err!("without this machine's own kernel, which needs root");
     } else if on_host {
         let subject = Subject::prepare(context, Some(&Place::Here), what.loader, SCENARIO).await?;
-        let probed = context.project.program("probed", PROBED_VARIABLE)?;
-        let tools: Vec<&Tool> = JOBS
-            .iter()
-            .filter_map(|job| match &job.peer {
-                Peer::Bpftrace(tool) => Some(tool),
-                Peer::Bcc(..) => None,
-            })
-            .collect();
-        let beside = Running::start(context, &probed, &tools).await?;
         let record = subject.record(&running_kernel(&Place::Here.kernel_name())).await;
-        beside.stop().await;
         subject.close().await;
         let record = record?;
         rows.extend(measure(&record.kernel_release, &record)?);
@@ -239,7 +143,7 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
         ));
     }
     let mut rows = Vec::new();
-    for job in JOBS.iter().filter(|job| job.peer.is_in(record.lane)) {
+    for job in &JOBS {
         let events: f64 = counted
             .iter()
             .filter(|series| {
@@ -255,8 +159,8 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
             process == "probed" && program.starts_with(job.ours)
         });
         let ours = net(ours).ok_or_else(|| miette!("{kernel}: no program {}… of ours ran", job.ours))?;
-        let peer = net(between(&before, &after, &|process, program| {
-            job.peer.has(process, program)
+        let peer = net(between(&before, &after, &|process, _| {
+            process == job.peer.process
         }));
         rows.push(Row {
             kernel: kernel.to_owned(),
@@ -266,7 +170,7 @@ fn measure(kernel: &str, record: &Record) -> Result<Vec<Row>> {
             empty_per_run,
             net_per_event: ours,
             peer_net_per_event: peer,
-            peer: job.peer.tool(),
+            peer: job.peer.tool,
             ratio: peer.map(|peer| ours / peer),
         });
     }

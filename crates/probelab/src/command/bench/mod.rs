@@ -1,6 +1,5 @@
 //! What the lab and the probes cost.
 
-mod bpftrace;
 mod check;
 mod daemon;
 mod hooks;
