@@ -99,12 +99,14 @@ impl Bench {
             }
             note(finding);
             let fired = {
-                let descriptors: Vec<_> = hung
-                    .iter()
-                    .filter_map(|(index, _)| loaded.descriptor(&finding.programs[*index].program))
-                    .collect();
+                let measured = |(index, _): &(usize, Hung)| {
+                    let program = &finding.programs[*index];
+                    let part = rounds::Part::of(place::of(program.place()));
+                    Some((loaded.descriptor(&program.program)?, part))
+                };
+                let measured: Vec<_> = hung.iter().filter_map(measured).collect();
                 let hanging: Vec<&Hung> = hung.iter().map(|(_, hung)| hung).collect();
-                rounds::play(&descriptors, &hanging, &props)
+                rounds::play(&measured, &hanging, &props)
             };
             for ((index, _), runs) in hung.iter().zip(fired) {
                 let program = &mut finding.programs[*index];

@@ -16,6 +16,7 @@ mod by_libbpf;
 mod calibrate;
 mod child;
 mod examine;
+mod frames;
 mod hang;
 mod loaded;
 mod object_file;

@@ -17,7 +17,9 @@ use nix::{
     sched::{CloneFlags, setns},
     sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket},
 };
-use wire::check_stage::{CGROUP, FAR_ADDRESS, INTERFACE, NAMESPACE};
+use wire::check_stage::{CGROUP, FAR_ADDRESS, FAR_INTERFACE, INTERFACE, NAMESPACE};
+
+use crate::frames::{self, Wire};
 
 /// Nanoseconds between two samples of a perf event.
 pub const SAMPLE_PERIOD_NS: u64 = 20_000;
@@ -38,6 +40,15 @@ pub struct Props {
     pub far_tcp: TcpListener,
     /// The same for datagrams.
     pub far_udp: UdpSocket,
+    /// Frames to and from the interface.
+    pub wire: Wire,
+}
+
+/// What is opened in the other network namespace.
+struct FarSide {
+    tcp: TcpListener,
+    udp: UdpSocket,
+    frames: OwnedFd,
 }
 
 impl Props {
@@ -47,30 +58,36 @@ impl Props {
         std::fs::write(format!("{cgroup}/cgroup.procs"), "0")
             .with_context(|| format!("entering {cgroup}"))?;
         let namespace = File::open("/proc/self/ns/net").context("opening the network namespace")?;
-        let (far_tcp, far_udp) = on_the_far_side(&namespace)?;
-        far_tcp.set_nonblocking(true)?;
-        far_udp.set_nonblocking(true)?;
+        let far = on_the_far_side(&namespace)?;
+        far.tcp.set_nonblocking(true)?;
+        far.udp.set_nonblocking(true)?;
         Ok(Self {
             interface_index: if_nametoindex(INTERFACE).with_context(|| format!("there is no {INTERFACE}"))?,
             cgroup: File::open(&cgroup)?,
             namespace,
-            far_tcp,
-            far_udp,
+            far_tcp: far.tcp,
+            far_udp: far.udp,
+            wire: Wire::new(frames::sender(INTERFACE)?, far.frames)?,
         })
     }
 }
 
-/// Opens the servers in the other namespace and comes back. A socket stays in the namespace it was made in.
-fn on_the_far_side(own: &File) -> Result<(TcpListener, UdpSocket)> {
+/// Opens them in the other namespace and comes back. A socket stays in the namespace it was made in.
+fn on_the_far_side(own: &File) -> Result<FarSide> {
     let path = format!("/run/netns/{NAMESPACE}");
     let far = File::open(&path).with_context(|| format!("opening {path}"))?;
     setns(&far, CloneFlags::CLONE_NEWNET).context("entering the far network namespace")?;
-    let servers = (
+    let opened = (
         TcpListener::bind((FAR_ADDRESS, 0)),
         UdpSocket::bind((FAR_ADDRESS, 0)),
+        frames::sender(FAR_INTERFACE),
     );
     setns(own, CloneFlags::CLONE_NEWNET).context("coming back from the far network namespace")?;
-    Ok((servers.0?, servers.1?))
+    Ok(FarSide {
+        tcp: opened.0?,
+        udp: opened.1?,
+        frames: opened.2?,
+    })
 }
 
 /// A packet socket that sees every frame of every interface, the loopback among them.
