@@ -1,5 +1,5 @@
-//! PID 1 in the VM: mounts, stops for a checkpoint, sets the stage, stops for another one, runs the job, writes the
-//! outcome and powers off. On a kernel that already runs, the same program does the same as PID 1 of fresh namespaces (`visit`).
+//! PID 1 in the VM: mounts, sets the stage, stops for the checkpoint, runs the job, writes the outcome and
+//! powers off. On a kernel that already runs, the same program does the same as PID 1 of fresh namespaces (`visit`).
 //!
 //! It knows no probe and no scenario; it does what [`wire::Stage`] and [`wire::Job`] say, in order, in one
 //! thread (a second one only watches the deadline), so that a run has one history.
@@ -20,7 +20,7 @@ mod visit;
 mod watchdog;
 
 use anyhow::{Context, Result, bail};
-use wire::{Boot, GuestEnd, Job, Next, Outcome, PROTOCOL, unpack};
+use wire::{Boot, GuestEnd, Job, Outcome, PROTOCOL, unpack};
 
 use crate::{
     channel::Channel,
@@ -76,22 +76,14 @@ fn live(channel: &mut Channel) -> Result<()> {
             .context("the boot message has neither a job nor a checkpoint")?;
         return run_job(channel, &job, &blobs[boot.first_job_blob..], &mut children);
     }
-    loop {
-        if let Err(failure) = machine::refuse_access_monitors().in_step("exactness") {
-            return send(channel, Err(failure));
-        }
-        channel.clear()?;
-        machine::stop_for_checkpoint(channel.stop_time()?)?;
-        let bytes = channel.receive()?;
-        let (next, blobs): (Next, _) = unpack(&bytes).context("reading what comes next")?;
-        match next {
-            Next::Job(job) => return run_job(channel, &job, &blobs, &mut children),
-            Next::Stage(stage) => match stage::set(&stage, &blobs) {
-                Ok(more) => children.extend(more),
-                Err(failure) => return send(channel, Err(failure)),
-            },
-        }
+    if let Err(failure) = machine::refuse_access_monitors().in_step("exactness") {
+        return send(channel, Err(failure));
     }
+    channel.clear()?;
+    machine::stop_for_checkpoint(channel.stop_time()?)?;
+    let bytes = channel.receive()?;
+    let (job, blobs): (Job, _) = unpack(&bytes).context("reading the job")?;
+    run_job(channel, &job, &blobs, &mut children)
 }
 
 fn run_job(

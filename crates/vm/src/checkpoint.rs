@@ -1,7 +1,5 @@
 //! Checkpoints: a booted machine with its stage set, saved once and restored for ever.
 //!
-//! A kernel is booted once, without a stage. Every stage is set upon a restore of that.
-//!
 //! ```text
 //! checkpoints/KEY/template (guest memory, sparse, never written again)   state (devices)
 //!                 console  meta.json   about
@@ -17,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use wire::{Boot, GuestEnd, Lane, Next, PROTOCOL, Stage, pack};
+use wire::{Boot, GuestEnd, Lane, PROTOCOL, Stage, pack};
 
 use crate::{
     Error, IoContext, Progress, Result,
@@ -30,7 +28,7 @@ use crate::{
     machine::{Console, MEMORY_MIB, Machine, Memory, description},
     qemu::{Installed, Notice, Qemu},
     rootfs::Built,
-    sparse::{self, punch_zeros},
+    sparse::punch_zeros,
     state,
 };
 
@@ -38,8 +36,8 @@ use crate::{
 const BOOT_PATIENCE: Duration = Duration::from_secs(300);
 /// How often a booting machine is looked at. The guest announces its stop several looks ahead.
 const LOOK: Duration = Duration::from_millis(20);
-/// Times that one checkpoint is tried before the lab gives up; hardly one is thrown away.
-const TRIES: u32 = 20;
+/// Boots that are tried for one checkpoint before the lab gives up; hardly one is thrown away.
+const BOOTS: u32 = 20;
 /// Free bytes below which saving is not even tried: a template of a booted guest has a fifth of its memory.
 const NEEDED_BYTES: u64 = 400 << 20;
 
@@ -61,44 +59,29 @@ pub struct Ingredients<'a> {
 }
 
 impl Ingredients<'_> {
-    /// Whether nothing is to be set up.
-    fn is_bare(&self) -> bool {
-        *self.stage == Stage::default()
-    }
-
-    fn stage_message(&self) -> Result<Vec<u8>> {
+    fn boot_message(&self) -> Result<Vec<u8>> {
+        let boot = Boot {
+            protocol: PROTOCOL,
+            stage: self.stage.clone(),
+            stop_for_checkpoint: true,
+            job: None,
+            first_job_blob: self.blobs.len(),
+        };
         let blobs: Vec<&[u8]> = self.blobs.iter().map(Vec::as_slice).collect();
-        Ok(pack(&Next::Stage(self.stage.clone()), &blobs)?)
+        Ok(pack(&boot, &blobs)?)
     }
 
     /// The digest over everything that decides what is in the checkpoint.
     pub fn key(&self) -> Result<String> {
         let image = image::digest(self.rootfs, self.guest, self.kernel)?;
-        let stage = match self.is_bare() {
-            true => Vec::new(),
-            false => self.stage_message()?,
-        };
         Ok(wire::digest_hex(&[
             description(Lane::Virtual).as_bytes(),
             self.installed.version_line.as_bytes(),
             self.installed.firmware.as_bytes(),
             image.as_bytes(),
-            &boot_message()?,
-            &stage,
+            &self.boot_message()?,
         ]))
     }
-}
-
-/// What a machine boots with whose stage comes later.
-fn boot_message() -> Result<Vec<u8>> {
-    let boot = Boot {
-        protocol: PROTOCOL,
-        stage: Stage::default(),
-        stop_for_checkpoint: true,
-        job: None,
-        first_job_blob: 0,
-    };
-    Ok(pack(&boot, &[])?)
 }
 
 /// A checkpoint that can be restored.
@@ -161,33 +144,18 @@ pub async fn get(
             }
         }
     }
-    let booted = match ingredients.is_bare() {
-        true => None,
-        false => {
-            let bare = Ingredients {
-                stage: &Stage::default(),
-                blobs: &[],
-                ..ingredients.clone()
-            };
-            Some(Box::pin(get(cache, &bare, progress, cancel)).await?)
-        }
-    };
-    let what = match &booted {
-        None => "booting for a checkpoint",
-        Some(_) => "setting the stage for a checkpoint",
-    };
-    progress.step(&subject, what);
-    for _ in 0..TRIES {
-        if make(cache, ingredients, booted.as_ref(), &folder, progress, cancel).await? {
+    progress.step(&subject, "booting for a checkpoint");
+    for _ in 0..BOOTS {
+        if make(cache, ingredients, &folder, progress, cancel).await? {
             return open(&folder, key, false);
         }
         progress.step(
             &subject,
-            format!("{what} again: QEMU's clock ran on after the stop"),
+            "booting for a checkpoint again: QEMU's clock ran on after the stop",
         );
     }
     Err(Error::Qemu {
-        what: format!("its clock ran on after the guest's stop {TRIES} times of {TRIES}"),
+        what: format!("its clock ran on after the guest's stop in {BOOTS} boots of {BOOTS}"),
         words: "this QEMU cannot make exact checkpoints".into(),
     })
 }
@@ -223,12 +191,10 @@ async fn verify(folder: &Path) -> Result<(), String> {
         .map_err(|error| error.to_string())?
 }
 
-/// Makes a checkpoint, of a boot or upon the one that is `booted`; false when QEMU did not stop where the guest did (see
-/// [`crate::state`]).
+/// Makes a checkpoint; false when QEMU did not stop where the guest did (see [`crate::state`]).
 async fn make(
     cache: &Cache,
     ingredients: &Ingredients<'_>,
-    booted: Option<&Checkpoint>,
     folder: &Path,
     progress: &Progress,
     cancel: &CancellationToken,
@@ -245,33 +211,17 @@ async fn make(
         .at("writing in", &checkpoints)?;
     let made = scratch.path().join("made");
     fs::create_dir(&made).at("creating", &made)?;
-    let template = made.join("template");
-    let initrd = match booted {
-        None => {
-            let initrd = scratch.path().join("initrd");
-            image::write(ingredients.rootfs, ingredients.guest, ingredients.kernel, &initrd)?;
-            Some(initrd)
-        }
-        Some(booted) => {
-            sparse::copy(&booted.template, &template)?;
-            None
-        }
-    };
+    let initrd = scratch.path().join("initrd");
+    image::write(ingredients.rootfs, ingredients.guest, ingredients.kernel, &initrd)?;
     let machine = Machine {
         lane: Lane::Virtual,
         kernel: ingredients.kernel.image.clone(),
-        initrd,
-        memory: Memory::Template(template),
+        initrd: Some(initrd),
+        memory: Memory::Template(made.join("template")),
         console: Console::File(made.join("console")),
     };
     let mut qemu = Qemu::start(ingredients.installed, &machine, scratch.path()).await?;
-    match booted {
-        None => qemu.write_message(&boot_message()?)?,
-        Some(booted) => {
-            qemu.load_state(&booted.state).await?;
-            qemu.write_message(&ingredients.stage_message()?)?;
-        }
-    }
+    qemu.write_message(&ingredients.boot_message()?)?;
     qemu.resume().await?;
     let console = made.join("console");
     let stopped = wait_for_stop(&mut qemu, &console, cancel).await;
@@ -292,10 +242,6 @@ async fn make(
     if let Some(jump_ns) = state::jump_after_stop(&made.join("state"), stop_time)? {
         tracing::debug!(jump_ns, "the clock ran on after the stop");
         return Ok(false);
-    }
-    if let Some(booted) = booted {
-        let whole = booted.console.clone() + &read(&console);
-        fs::write(&console, whole).at("writing", &console)?;
     }
     seal(&made, ingredients).await?;
     fs::rename(&made, folder).at("keeping", folder)?;

@@ -60,7 +60,7 @@ impl Machine {
             stop_device(),
             console(&self.console),
             kernel(self.lane, &self.kernel, self.initrd.as_deref()),
-            control(self.initrd.is_none()),
+            control(matches!(self.memory, Memory::CopyOf(_))),
         ]
         .concat()
     }

@@ -214,8 +214,7 @@ impl Qemu {
         })
     }
 
-    /// Fills the guest's side of the shared memory. The header goes last. What the guest noted of an earlier stop,
-    /// which travels in checkpoints, goes first.
+    /// Fills the guest's side of the shared memory. The header goes last.
     pub fn write_message(&self, bytes: &[u8]) -> Result<()> {
         if HEADER_BYTES + bytes.len() > SIZE_BYTES / 2 {
             return Err(Error::Image {
@@ -231,7 +230,6 @@ impl Qemu {
                 .write_all_at(bytes, offset as u64)
                 .during(|| "writing to the shared memory".into())
         };
-        write(STOP_TIME_OFFSET, &0_u64.to_le_bytes())?;
         write(TO_GUEST_OFFSET + HEADER_BYTES, bytes)?;
         write(TO_GUEST_OFFSET + 8, &(bytes.len() as u64).to_le_bytes())?;
         write(TO_GUEST_OFFSET, &MAGIC.to_le_bytes())

@@ -8,9 +8,7 @@ use std::{
 };
 
 use tokio_util::sync::CancellationToken;
-use wire::{
-    Boot, GuestEnd, Job, Lane, Next, Outcome, Output, PROTOCOL, Record, Stage, Timing, digest_hex, pack,
-};
+use wire::{Boot, GuestEnd, Job, Lane, Outcome, Output, PROTOCOL, Record, Stage, Timing, digest_hex, pack};
 
 use crate::{
     Error, IoContext, Progress, Result,
@@ -353,10 +351,9 @@ async fn watch(
     }
 }
 
-/// The job, for a machine that was restored.
-pub(crate) fn job_message(request: &Request) -> Result<Vec<u8>> {
+fn job_message(request: &Request) -> Result<Vec<u8>> {
     let blobs: Vec<&[u8]> = request.job_blobs.iter().map(Vec::as_slice).collect();
-    Ok(pack(&Next::Job(Box::new(request.job.clone())), &blobs)?)
+    Ok(pack(&request.job, &blobs)?)
 }
 
 /// Stage and job in one message, for lanes without checkpoints.

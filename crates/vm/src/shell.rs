@@ -10,7 +10,7 @@ use tokio::{
     },
     sync::Semaphore,
 };
-use wire::Lane;
+use wire::{Lane, pack};
 
 use crate::{
     Error, IoContext, Result,
@@ -18,7 +18,7 @@ use crate::{
     kernels::Kernel,
     machine::{Console, Machine, Memory},
     qemu::{Notice, Qemu},
-    run::{Lab, Request, job_message},
+    run::{Lab, Request},
 };
 
 /// The prompt of the guest's shell (crate `guest`, module `job`).
@@ -56,7 +56,8 @@ pub async fn run(lab: &Lab, kernel: &Kernel, request: &Request) -> Result<()> {
     };
     let mut qemu = Qemu::start(installed, &machine, scratch.path()).await?;
     qemu.load_state(&checkpoint.state).await?;
-    qemu.write_message(&job_message(request)?)?;
+    let blobs: Vec<&[u8]> = request.job_blobs.iter().map(Vec::as_slice).collect();
+    qemu.write_message(&pack(&request.job, &blobs)?)?;
     let stream = UnixStream::connect(&socket).await.at("connecting to", &socket)?;
     qemu.resume().await?;
     let terminal = RawTerminal::enter();

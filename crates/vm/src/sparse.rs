@@ -1,11 +1,6 @@
-//! Sparse files: where their data is, copies of them, and giving back room that holds only zeros.
+//! Sparse files: where their data is, and giving back room that holds only zeros.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    os::unix::fs::FileExt,
-    path::Path,
-};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use nix::{
     errno::Errno,
@@ -28,24 +23,6 @@ pub fn next_data(file: &File, position: i64, length: i64) -> io::Result<Option<(
         Err(Errno::ENXIO) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-/// A copy that has data only where the original has some. There must be no file of that name yet.
-pub fn copy(from: &Path, to: &Path) -> Result<()> {
-    let original = File::open(from).at("opening", from)?;
-    let new = File::create_new(to).at("creating", to)?;
-    let length = original.metadata().at("reading", from)?.len();
-    new.set_len(length).at("writing", to)?;
-    let mut position = 0;
-    while let Some((start, end)) = next_data(&original, position, length as i64).at("reading", from)? {
-        let (mut source, mut target) = (&original, &new);
-        source.seek(SeekFrom::Start(start as u64)).at("reading", from)?;
-        target.seek(SeekFrom::Start(start as u64)).at("writing", to)?;
-        // On Linux the bytes go from file to file inside the kernel, and some file systems share them.
-        io::copy(&mut source.take((end - start) as u64), &mut target).at("writing", to)?;
-        position = end;
-    }
-    Ok(())
 }
 
 /// Makes holes of blocks that hold only zeros. Guest memory is written by large pages of the host, most of
@@ -110,20 +87,5 @@ mod tests {
             "{} bytes remain",
             real_bytes(file.path())
         );
-    }
-
-    #[test]
-    fn a_copy_has_the_same_bytes_and_the_same_holes() {
-        let folder = tempfile::tempdir().unwrap();
-        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
-        let file = File::create(&from).unwrap();
-        file.set_len(64 << 20).unwrap();
-        file.write_all_at(&[1; 5000], 3).unwrap();
-        file.write_all_at(&[2; 70_000], (40 << 20) + 5).unwrap();
-        file.sync_all().unwrap();
-        copy(&from, &to).unwrap();
-        assert!(std::fs::read(&from).unwrap() == std::fs::read(&to).unwrap());
-        assert!(real_bytes(&to) < 1 << 20, "{} bytes", real_bytes(&to));
-        assert!(copy(&from, &to).is_err(), "what is there stays");
     }
 }

@@ -20,19 +20,17 @@ pub use frame::{FrameError, FrameKind, Greeting, Header, RunEnd};
 pub use lane::Lane;
 pub use loader::Loader;
 pub use record::{GuestEnd, KernelIdentity, Outcome, Output, Record, Timing, digest_hex};
-pub use stage::{
-    Boot, Capture, Collect, File, Job, Link, Next, Probe, Readiness, Stage, Workload, WorkloadEnd,
-};
+pub use stage::{Boot, Capture, Collect, File, Job, Link, Probe, Readiness, Stage, Workload, WorkloadEnd};
 
 /// Version of everything in this crate. Raised with each change of layout; part of every checkpoint key.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 2;
 
 /// The shared memory between host and guest: an ivshmem BAR, half for each direction.
 pub mod shared_memory {
     /// Size of the whole window in bytes. All of it travels in the checkpoint's device state while empty
     /// (zero pages cost nothing there).
     pub const SIZE_BYTES: usize = 64 << 20;
-    /// Host to guest: the envelope of a [`crate::Boot`] or a [`crate::Next`].
+    /// Host to guest: the envelope of a [`crate::Boot`] or a [`crate::Job`].
     pub const TO_GUEST_OFFSET: usize = 0;
     /// Guest to host: the envelope of an [`crate::Outcome`].
     pub const TO_HOST_OFFSET: usize = SIZE_BYTES / 2;

@@ -1,4 +1,4 @@
-//! What the guest is told: the [`Stage`]s before a checkpoint, the [`Job`] after it.
+//! What the guest is told: the [`Stage`] before a checkpoint, the [`Job`] after it.
 
 use std::collections::BTreeMap;
 
@@ -13,22 +13,13 @@ pub struct Boot {
     pub protocol: u32,
     /// What to set up.
     pub stage: Stage,
-    /// Stop the machine at an exact instruction after the stage and wait for what comes [`Next`] (virtual lane);
-    /// else the job follows in [`Boot::job`].
+    /// Stop the machine at an exact instruction after the stage and wait for a [`Job`] (virtual lane); else
+    /// the job follows in [`Boot::job`].
     pub stop_for_checkpoint: bool,
     /// The job of a run that is not restored from a checkpoint.
     pub job: Option<Job>,
     /// Which blobs belong to the job rather than the stage: the index of its first one.
     pub first_job_blob: usize,
-}
-
-/// What the guest finds in shared memory after a stop.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Next {
-    /// To set up more, and to stop again.
-    Stage(Stage),
-    /// To do a job.
-    Job(Box<Job>),
 }
 
 /// Everything that is set up before the checkpoint: it depends on the scenario, never on the seed.
