@@ -98,18 +98,18 @@ impl Bench {
                 hung.extend(hanging.map(|hanging| (index, hanging)));
             }
             note(finding);
-            let fired = {
-                let measured = |(index, _): &(usize, Hung)| {
+            let (measured, programs): (Vec<usize>, Vec<_>) = hung
+                .iter()
+                .filter_map(|(index, _)| {
                     let program = &finding.programs[*index];
                     let part = rounds::Part::of(place::of(program.place()));
-                    Some((loaded.descriptor(&program.program)?, part))
-                };
-                let measured: Vec<_> = hung.iter().filter_map(measured).collect();
-                let hanging: Vec<&Hung> = hung.iter().map(|(_, hung)| hung).collect();
-                rounds::play(&measured, &hanging, &props)
-            };
-            for ((index, _), runs) in hung.iter().zip(fired) {
-                let program = &mut finding.programs[*index];
+                    Some((*index, (loaded.descriptor(&program.program)?, part)))
+                })
+                .unzip();
+            let hanging: Vec<&Hung> = hung.iter().map(|(_, hung)| hung).collect();
+            let fired = rounds::play(&programs, &hanging, &props);
+            for (index, runs) in measured.into_iter().zip(fired) {
+                let program = &mut finding.programs[index];
                 program.runs = runs.runs;
                 program.run_cost = runs.run_cost;
                 program.fire = match runs.runs {

@@ -107,14 +107,15 @@ impl Wire {
         Ok(Self { near, far, frames })
     }
 
-    /// Sends every frame once. A program under check may refuse any of them, which is its business.
+    /// Sends every frame once. A program under check may refuse any of them, which is its business, and may keep them from
+    /// ever leaving, which is no reason to wait.
     pub fn send_all(&self) {
         for frame in &self.frames {
             let sender = match frame.sender {
                 Near => &self.near,
                 Far => &self.far,
             };
-            let _ = send(sender.as_raw_fd(), &frame.bytes, MsgFlags::empty());
+            let _ = send(sender.as_raw_fd(), &frame.bytes, MsgFlags::MSG_DONTWAIT);
         }
     }
 }
@@ -241,7 +242,9 @@ mod tests {
         assert_eq!(frames.len(), 2 * (CONVERSATION.len() + 2) + 1);
         for frame in &frames {
             let packet = SlicedPacket::from_ethernet(&frame.bytes).unwrap();
-            assert_eq!(frame.bytes[6..12], MACS[frame.sender as usize]);
+            let (source, destination) = ends(MACS, frame.sender);
+            assert_eq!(frame.bytes[..6], destination);
+            assert_eq!(frame.bytes[6..12], source);
             let (source, destination) = match packet.net.unwrap() {
                 NetSlice::Ipv4(ip) => (
                     IpAddr::from(ip.header().source_addr()),

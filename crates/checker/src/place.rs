@@ -20,7 +20,7 @@ pub enum Place<'a> {
         /// Leaving ones; arriving ones otherwise.
         egress: bool,
     },
-    /// A packet socket on the loopback interface.
+    /// A packet socket on every interface.
     Socket,
     /// The check's control group.
     Cgroup,

@@ -19,6 +19,9 @@ pub const VARIABLE: &str = "PROBELAB_CACHE";
 /// The kinds of things in the cache, each a folder.
 pub const KINDS: [&str; 5] = ["checkpoints", "kernels", "rootfs", "apt", "records"];
 
+/// A process works on what was touched within this time, as far as its age can tell.
+const RECENT: Duration = Duration::from_secs(3600);
+
 /// The cache folder.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -109,11 +112,33 @@ impl Cache {
             let wanted = kinds.is_empty() || kinds.iter().any(|kind| kind == item.kind);
             let old = item.unused_seconds >= older_than.as_secs();
             // A build touches its folder all the time; an hour of silence means that its process is gone.
-            let abandoned = half_made && item.unused_seconds >= 3600.min(older_than.as_secs());
+            let abandoned = half_made && item.unused_seconds >= RECENT.min(older_than).as_secs();
             if abandoned || (wanted && old && !half_made) {
                 if is_locked(&item.path) {
                     continue;
                 }
+                remove(&item.path)?;
+                gone.push(item);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Deletes checkpoints, the longest unused first, until there is room; never one that was used within the last hour,
+    /// which a run may be about to restore. Returns what was deleted.
+    pub fn make_room(&self, has_room: impl Fn() -> bool) -> Result<Vec<Item>> {
+        let mut checkpoints = self.list()?;
+        checkpoints.retain(|item| {
+            item.kind == "checkpoints"
+                && item.unused_seconds >= RECENT.as_secs()
+                && !item.name.starts_with('.')
+        });
+        checkpoints.sort_by_key(|item| item.unused_seconds);
+        let mut gone = Vec::new();
+        while !has_room()
+            && let Some(item) = checkpoints.pop()
+        {
+            if !is_locked(&item.path) {
                 remove(&item.path)?;
                 gone.push(item);
             }
@@ -198,5 +223,27 @@ mod tests {
             ["a"]
         );
         assert!(checkpoints.join("b").exists());
+    }
+
+    #[test]
+    fn room_is_made_of_checkpoints_that_nobody_used_lately_the_oldest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let checkpoints = cache.folder("checkpoints").unwrap();
+        let aged = |path: PathBuf, hours: u64| {
+            fs::create_dir(&path).unwrap();
+            let used = SystemTime::now() - Duration::from_secs(hours * 3600);
+            fs::File::open(&path).unwrap().set_modified(used).unwrap();
+        };
+        for (name, hours) in [("today", 0), ("older", 3), ("oldest", 4), ("old", 2)] {
+            aged(checkpoints.join(name), hours);
+        }
+        aged(cache.folder("records").unwrap().join("record"), 5);
+        let names = |gone: Vec<Item>| gone.into_iter().map(|item| item.name).collect::<Vec<_>>();
+        let gone = cache.make_room(|| !checkpoints.join("older").exists());
+        assert_eq!(names(gone.unwrap()), ["oldest", "older"]);
+        assert_eq!(names(cache.make_room(|| true).unwrap()), [""; 0]);
+        assert_eq!(names(cache.make_room(|| false).unwrap()), ["old"]);
+        assert!(checkpoints.join("today").exists());
     }
 }

@@ -200,11 +200,7 @@ async fn make(
     cancel: &CancellationToken,
 ) -> Result<bool> {
     let checkpoints = cache.folder("checkpoints")?;
-    if free_bytes(&checkpoints) < NEEDED_BYTES {
-        return Err(Error::DiskFull {
-            during: "saving a checkpoint".into(),
-        });
-    }
+    make_room(cache, &checkpoints, ingredients, progress)?;
     let scratch = tempfile::Builder::new()
         .prefix(".new-")
         .tempdir_in(&checkpoints)
@@ -246,6 +242,35 @@ async fn make(
     seal(&made, ingredients).await?;
     fs::rename(&made, folder).at("keeping", folder)?;
     Ok(true)
+}
+
+/// A checkpoint costs a boot, a disk that is full of them the whole run.
+fn make_room(
+    cache: &Cache,
+    checkpoints: &Path,
+    ingredients: &Ingredients<'_>,
+    progress: &Progress,
+) -> Result<()> {
+    let has_room = || free_bytes(checkpoints) >= NEEDED_BYTES;
+    if has_room() {
+        return Ok(());
+    }
+    let gone = cache.make_room(has_room)?;
+    if !gone.is_empty() {
+        progress.notice(
+            &ingredients.kernel.label(),
+            format!(
+                "the disk is full: deleted {} of the longest unused checkpoints",
+                gone.len()
+            ),
+        );
+    }
+    if has_room() {
+        return Ok(());
+    }
+    Err(Error::DiskFull {
+        during: "saving a checkpoint".into(),
+    })
 }
 
 /// Waits until the guest stops itself; anything else that it does is an error.
