@@ -67,11 +67,17 @@ pub fn controls(loaded: &Loaded) -> BTreeSet<String> {
     })
 }
 
-/// Kinds of the probes that a scenario shows to be right; none where a known mistake is turned on, and none of another
-/// dialect, whose kinds are names for ours.
+/// Whether a scenario is there to fail: a known mistake is turned on, or it says what must go wrong.
+pub fn is_control(loaded: &Loaded) -> bool {
+    let scenario = &loaded.scenario;
+    !controls(loaded).is_empty() || scenario.must_fail().next().is_some() || scenario.must_end().is_some()
+}
+
+/// Kinds of the probes that a scenario shows to be right; none where it is there to fail, and none of another dialect,
+/// whose kinds are names for ours.
 pub fn shown_probes(loaded: &Loaded) -> Vec<String> {
     let manifest = loaded.scenario.manifest().and_then(|name| loaded.files.get(name));
-    let (Some(content), true) = (manifest, controls(loaded).is_empty()) else {
+    let (Some(content), false) = (manifest, is_control(loaded)) else {
         return Vec::new();
     };
     let text = String::from_utf8_lossy(&content.bytes).into_owned();
