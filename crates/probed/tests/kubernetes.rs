@@ -1,4 +1,4 @@
-//! The files in `deploy/` against the schemas of Kubernetes, as its own API description has them. Unlike the API server,
+//! The files in `deploy/` and the job of `ci/` against the schemas of Kubernetes, as its own API description has them. Unlike the API server,
 //! which drops what it does not know, this refuses it.
 
 #![allow(clippy::unwrap_used, reason = "a test may end at once")]
@@ -8,7 +8,8 @@ use std::{fs, path::Path};
 use k8s_openapi::{
     api::{
         apps::v1::DaemonSet,
-        core::v1::{ConfigMap, Namespace, Service, ServiceAccount},
+        batch::v1::Job,
+        core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Service, ServiceAccount},
         rbac::v1::{ClusterRole, ClusterRoleBinding},
     },
     schemars::{JsonSchema, schema_for},
@@ -52,6 +53,8 @@ fn faults(document: &Value) -> Option<Vec<String>> {
             ("v1", "Namespace") => strict::<Namespace>(),
             ("v1", "Service") => strict::<Service>(),
             ("v1", "ServiceAccount") => strict::<ServiceAccount>(),
+            ("v1", "PersistentVolumeClaim") => strict::<PersistentVolumeClaim>(),
+            ("batch/v1", "Job") => strict::<Job>(),
             ("apps/v1", "DaemonSet") => strict::<DaemonSet>(),
             ("rbac.authorization.k8s.io/v1", "ClusterRole") => strict::<ClusterRole>(),
             ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding") => strict::<ClusterRoleBinding>(),
@@ -75,9 +78,11 @@ fn documents(name: &Path) -> Vec<Value> {
 
 #[test]
 fn the_schemas_take_every_file() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut checked = 0;
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")).unwrap() {
-        let path = entry.unwrap().path();
+    let deployed = fs::read_dir(project.join("deploy")).unwrap();
+    let deployed = deployed.map(|entry| entry.unwrap().path());
+    for path in deployed.chain([project.join("ci/kubernetes-job.yaml")]) {
         if path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
         }
@@ -88,7 +93,7 @@ fn the_schemas_take_every_file() {
             }
         }
     }
-    assert!(checked >= 6, "{checked}");
+    assert!(checked >= 8, "{checked}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub enum Take {
     Nothing,
     /// Those that are judged a pass, or may fail.
     Passes,
-    /// All.
+    /// All that are a verdict on the guest.
     All,
 }
 
@@ -300,17 +300,23 @@ async fn take(setup: &Setup, loaded: &Loaded, kernel: &Kernel, request: &Request
     let loader = request.job.probe.as_ref().map(|probe| probe.loader);
     let name = file_name(&loaded.name, kernel, loader, setup.lane, setup.seed);
     let path = setup.records.join(name);
-    // A record that cannot be read is made again.
+    // A record that cannot be read, or was changed after it was made, is made again.
     let Ok(record) = read_record(&path) else {
         return Ok(None);
     };
-    if record.inputs_sha256 != setup.lab.inputs_digest(kernel, request)? {
+    let is_of_these_inputs = record.inputs_sha256 == setup.lab.inputs_digest(kernel, request)?;
+    if !is_of_these_inputs || record.digest != record.compute_digest() {
         return Ok(None);
     }
     let mut done = judged(loaded, record, &path).await;
     done.was_stored = true;
-    let is_pass = done.judgement.verdict == Verdict::Passed;
-    Ok((is_pass || setup.take == Take::All).then_some(done))
+    let is_wanted = match done.judgement.verdict {
+        Verdict::Passed => true,
+        // It says nothing of the probe, and may come out well now.
+        Verdict::Infra { .. } => false,
+        _ => setup.take == Take::All,
+    };
+    Ok(is_wanted.then_some(done))
 }
 
 /// A record with its judgement.

@@ -60,6 +60,17 @@ fn the_script_refuses_what_it_does_not_know_before_it_builds() {
 }
 
 #[test]
+fn the_script_reports_what_the_recipe_left() {
+    let recipe = read("justfile");
+    let (_, loader) = recipe.split_once("env(\"PROBELAB_TEST_LOADER\", \"").unwrap();
+    let loader = loader.split('"').next().unwrap();
+    assert!(
+        read("ci/matrix").contains(&format!("\nloader=\"{loader}\"\n")),
+        "or the workflow would run everything again"
+    );
+}
+
+#[test]
 fn the_workflow_calls_what_exists_and_finds_the_kernels() {
     let workflow: Value = serde_saphyr::from_str(&read(".github/workflows/lab.yaml")).unwrap();
     let jobs = workflow["jobs"].as_object().unwrap();
@@ -163,7 +174,11 @@ fn names(values: &[Value]) -> Vec<&str> {
 
 #[test]
 fn the_pods_of_a_cluster_do_each_cell_once() {
-    let job: Job = serde_saphyr::from_str(&read("ci/kubernetes-job.yaml")).unwrap();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&read("ci/kubernetes-job.yaml")).unwrap();
+    let [claim, job] = &documents[..] else {
+        panic!("a claim and a job")
+    };
+    let job: Job = serde_json::from_value(job.clone()).unwrap();
     assert_eq!((job.api_version.as_str(), job.kind.as_str()), ("batch/v1", "Job"));
     assert!(!job.metadata["name"].is_empty());
     let JobSpec {
@@ -181,6 +196,12 @@ fn the_pods_of_a_cluster_do_each_cell_once() {
         panic!("one container")
     };
     assert_eq!(names(&container.volume_mounts), names(&pod.volumes));
+    let of_claim = pod
+        .volumes
+        .iter()
+        .find_map(|volume| volume.get("persistentVolumeClaim"));
+    assert_eq!(of_claim.unwrap()["claimName"], claim["metadata"]["name"]);
+    assert_eq!(claim["spec"]["accessModes"][0], "ReadWriteMany");
     let call = container.args.join(" ");
     assert!(
         call.contains(&format!("\"$((JOB_COMPLETION_INDEX + 1))/{completions}\"")),

@@ -17,7 +17,8 @@ pub struct Check {
     /// Instead of objects, the bcc tools of the guest's packages: which of them start
     #[arg(long, conflicts_with_all = ["objects", "loader", "need"])]
     pub peers: bool,
-    /// Kernels: `all`, a series (6.12), a version, or a pattern ('6.*'); may be given more than once
+    /// Kernels: `all` (the quick set), `wide` (every pin), `lts`, `latest-per-series`, `rt`, a name (6.12), a version,
+    /// or a pattern ('6.*'); may be given more than once
     #[arg(long, short, default_value = "all")]
     pub kernel: Vec<String>,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use std::{path::PathBuf, str::FromStr};
 use clap::{Args, ValueEnum};
 use report::Published;
 
-use super::How;
+use super::{How, Loaders};
 
 /// `probelab matrix`.
 #[derive(Debug, Args)]
@@ -13,7 +13,8 @@ pub struct MatrixRun {
     /// Scenario names, paths of scenario folders, or `all`
     #[arg(default_value = "all", value_name = "SCENARIO")]
     pub scenarios: Vec<String>,
-    /// Kernels: `all`, a series (6.12), a version, or a pattern ('6.*'); may be given more than once
+    /// Kernels: `all` (the quick set), `wide` (every pin), `lts`, `latest-per-series`, `rt`, a name (6.12), a version,
+    /// or a pattern ('6.*'); may be given more than once
     #[arg(long, short, default_value = "all")]
     pub kernel: Vec<String>,
     #[command(flatten)]
@@ -141,6 +142,16 @@ pub struct ReportOf {
     /// Folder of records, as `matrix --records` or `run --records` left them
     #[arg(required_unless_present = "schema", value_name = "FOLDER")]
     pub records: Option<PathBuf>,
+    /// The matrix that the records are of: its kernels, as `matrix` takes them. A cell that has no record is told and
+    /// is no pass
+    #[arg(long, short)]
+    pub kernel: Vec<String>,
+    /// Its loader
+    #[arg(long, value_name = "NAME", default_value = "libbpf", requires = "kernel")]
+    pub loader: Loaders,
+    /// What of it was not to be run, as `matrix --denylist` takes it
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub denylist: Option<PathBuf>,
     /// What to print
     #[arg(long, default_value = "text")]
     pub format: Format,
@@ -162,6 +173,8 @@ pub enum SchemaOf {
     Event,
     /// Of docs/support.json
     Support,
+    /// Of `probelab check --json`
+    Check,
 }
 
 impl From<SchemaOf> for Published {
@@ -170,6 +183,7 @@ impl From<SchemaOf> for Published {
             SchemaOf::Report => Self::Report,
             SchemaOf::Event => Self::Event,
             SchemaOf::Support => Self::Support,
+            SchemaOf::Check => Self::Check,
         }
     }
 }

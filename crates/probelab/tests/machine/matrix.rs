@@ -48,6 +48,14 @@ fn a_record_with_the_same_inputs_is_taken_and_a_failed_one_made_again_when_asked
     let made_again: Record = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
     assert_eq!(made_again.digest, made.digest);
 
+    // A record that was changed after it was made is none.
+    let mut changed = failed.clone();
+    changed.digest.clone_from(&made.digest);
+    fs::write(&path, serde_json::to_string(&changed).unwrap()).unwrap();
+    let again = matrix(&folder, "");
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(!again.error.contains("not made again"), "{again:?}");
+
     // Other inputs are another run.
     let mut other = failed;
     other.inputs_sha256 = "0".repeat(64);
@@ -55,6 +63,39 @@ fn a_record_with_the_same_inputs_is_taken_and_a_failed_one_made_again_when_asked
     let other = matrix(&folder, "");
     assert_eq!(other.code, 0, "{other:?}");
     assert!(!other.error.contains("not made again"), "{other:?}");
+}
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn a_report_says_which_cells_of_its_matrix_are_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = matrix(&folder, "");
+    assert_eq!(first.code, 0, "{first:?}");
+    let report = |arguments: &str| {
+        let records = folder.path().display();
+        said(&mut probelab(&format!(
+            "report {records} --format json {arguments}"
+        )))
+    };
+    assert_eq!(report("").code, 0);
+
+    let lacking = report("--kernel 6.12");
+    assert_eq!(lacking.code, 69, "{lacking:?}");
+    let json: Value = serde_json::from_str(&lacking.out).unwrap();
+    let runs = json["runs"].as_array().unwrap();
+    let list = said(&mut probelab("matrix --list --json --kernel 6.12"));
+    let list: Value = serde_json::from_str(&list.out).unwrap();
+    assert_eq!(runs.len(), list["cells"].as_array().unwrap().len());
+    let of = |kind: &str| runs.iter().filter(|run| run["verdict"]["kind"] == kind).count();
+    assert_eq!((of("passed"), of("infra")), (1, runs.len() - 1));
+
+    // What is not to be run is not missed.
+    let others = runs.iter().map(|run| run["scenario"].as_str().unwrap());
+    let others: Vec<&str> = others.filter(|name| *name != "canary").collect();
+    let denied = folder.path().join("DENYLIST");
+    fs::write(&denied, others.join("\n")).unwrap();
+    let whole = report(&format!("--kernel 6.12 --denylist {}", denied.display()));
+    assert_eq!(whole.code, 0, "{whole:?}");
 }
 
 #[test]
