@@ -10,6 +10,7 @@ use wire::{ObjectFinding, ProgramFinding, Step, Trouble};
 
 pub use compare::{Change, Comparison, Gate, Old, compare};
 pub use csv::{COLUMNS, CsvError, canonical, to_csv};
+pub(crate) use json::Report as JsonReport;
 pub use json::{CHECK_SCHEMA_VERSION, check_to_json};
 pub use table::{check_details, check_table, comparison_text};
 

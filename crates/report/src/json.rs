@@ -71,6 +71,8 @@ pub enum Published {
     Event,
     /// Of [`crate::Support`].
     Support,
+    /// Of [`crate::check::check_to_json`].
+    Check,
 }
 
 /// A published JSON schema, as indented JSON with a newline at its end.
@@ -80,6 +82,7 @@ pub fn schema(of: Published) -> Result<String, serde_json::Error> {
         Published::Report => generator.into_root_schema_for::<Report<'static>>(),
         Published::Event => generator.into_root_schema_for::<crate::events::Event<'static>>(),
         Published::Support => generator.into_root_schema_for::<crate::Support>(),
+        Published::Check => generator.into_root_schema_for::<crate::check::JsonReport<'static>>(),
     };
     Ok(serde_json::to_string_pretty(&schema)? + "\n")
 }

@@ -51,6 +51,17 @@ pub struct SupportRow {
     pub on: BTreeMap<String, Standing>,
 }
 
+impl SupportRow {
+    /// The oldest of these kernels, which are in the order of their age, from which on all scenarios pass on each.
+    fn minimum_kernel<'a>(&self, series: &[&'a str]) -> Option<&'a str> {
+        let is_good = |series: &&&str| {
+            let standing = self.on.get(**series);
+            standing.is_some_and(|standing| standing.reasons.is_empty())
+        };
+        series.iter().rev().take_while(is_good).last().copied()
+    }
+}
+
 /// How a probe does on a kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -110,7 +121,8 @@ impl Support {
         let mut text = String::from(
             "# What works where\n\n\
              Made from records by `probelab support`; not to be edited. A number is how many scenarios show the probe\n\
-             to be right on that kernel with that loader, against their oracles. `no` failed, `-` was not run.\n\n",
+             to be right on that kernel with that loader, against their oracles. `no` failed, `-` was not run. Below `from`\n\
+             is the oldest of these kernels from which on nothing failed.\n\n",
         );
         let mut reasons = Vec::new();
         text.push_str(&self.table(|standing| word(standing, Some(&mut reasons))));
@@ -139,7 +151,7 @@ impl Support {
     fn table(&self, mut word: impl FnMut(&Standing) -> String) -> String {
         let series: Vec<&str> = self.kernels.iter().map(|kernel| kernel.series.as_str()).collect();
         let mut text = format!(
-            "| probe | loader | {} |\n|---|---|{}\n",
+            "| probe | loader | from | {} |\n|---|---|---|{}\n",
             series.join(" | "),
             "---|".repeat(series.len())
         );
@@ -149,9 +161,10 @@ impl Support {
                 .map(|series| row.on.get(*series).map_or("-".to_owned(), &mut word))
                 .collect();
             text.push_str(&format!(
-                "| {} | {} | {} |\n",
+                "| {} | {} | {} | {} |\n",
                 row.probe,
                 row.loader,
+                row.minimum_kernel(&series).unwrap_or("-"),
                 places.join(" | ")
             ));
         }

@@ -3,11 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use report::{
-    Style,
+    Published, Style,
     check::{
         COLUMNS, Checked, Gate, Need, Old, check_details, check_passed, check_table, check_to_json, compare,
         comparison_text, to_csv,
     },
+    schema,
 };
 use wire::{Loader, MapFinding, ObjectFinding, ProgramFinding, Reason, Step, VerifierCounts};
 
@@ -178,6 +179,34 @@ fn the_csv_has_every_column_and_the_json_every_finding() {
         json["objects"][0]["finding"]["programs"][1]["load"]["reason"],
         "verifier_rejection"
     );
+}
+
+#[test]
+fn the_json_is_valid_by_its_published_schema() {
+    let schema: serde_json::Value = serde_json::from_str(&schema(Published::Check).unwrap()).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let mut unreadable = object(Vec::new());
+    unreadable.whole = Step::failed(Reason::NotAnObject, "this is no ELF file");
+    let finding = mixed();
+    let checked = [on("6.12", &finding), on("7.2", &unreadable)];
+    let json: serde_json::Value =
+        serde_json::from_str(&check_to_json(&checked, Need::Attach).unwrap()).unwrap();
+    if let Err(error) = validator.validate(&json) {
+        panic!("{error} at {}", error.instance_path());
+    }
+    for pointer in [
+        "/schema_version",
+        "/passed",
+        "/objects/0/verdict",
+        "/objects/0/finding/loader",
+        "/objects/0/finding/programs/1/load/reason",
+        "/objects/0/finding/programs/0/verifier",
+        "/objects/1/finding/whole/step",
+    ] {
+        let mut broken = json.clone();
+        *broken.pointer_mut(pointer).unwrap() = "nonsense".into();
+        assert!(!validator.is_valid(&broken), "{pointer} may be nonsense");
+    }
 }
 
 #[test]

@@ -213,6 +213,7 @@ fn the_published_schemas_are_those_of_the_code() {
         ("report", Published::Report),
         ("event", Published::Event),
         ("support", Published::Support),
+        ("check", Published::Check),
     ] {
         let stored = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap_or_default();
         assert!(

@@ -1,6 +1,6 @@
 //! The HTML page: what its text is, and what a real browser makes of it.
 //!
-//! The tests with a browser want Debian's `chromium` and are run by `cargo nextest run -p report --run-ignored only`.
+//! The tests with a browser want Debian's `chromium` and are run by `just test-page`.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -128,7 +128,7 @@ const TELL: &str = "window.tell = () => ({ \
     back: getComputedStyle(document.body).backgroundColor });";
 
 #[test]
-#[ignore = "needs Chromium: cargo nextest run -p report --run-ignored only"]
+#[ignore = "needs Chromium: just test-page"]
 fn in_a_browser_a_page_opens_with_all_rows_and_no_details() {
     let told = browsed(&to_html(&Wide::new(3, 4).cells()).unwrap(), "", TELL, &[]);
     assert_eq!(told["rows"].as_array().unwrap().len(), 4);
@@ -138,7 +138,7 @@ fn in_a_browser_a_page_opens_with_all_rows_and_no_details() {
 }
 
 #[test]
-#[ignore = "needs Chromium: cargo nextest run -p report --run-ignored only"]
+#[ignore = "needs Chromium: just test-page"]
 fn in_a_browser_the_filter_hides_rows_and_columns() {
     let script = format!(
         "{TELL} const set = (id, value) => {{ const input = document.getElementById(id); input.value = value; \
@@ -158,7 +158,7 @@ fn in_a_browser_the_filter_hides_rows_and_columns() {
 }
 
 #[test]
-#[ignore = "needs Chromium: cargo nextest run -p report --run-ignored only"]
+#[ignore = "needs Chromium: just test-page"]
 fn in_a_browser_the_link_of_a_cell_opens_its_details() {
     // `every_cell_leads_to_its_details` tells that this is where the cell's link goes.
     let told = browsed(&to_html(&Wide::new(3, 4).cells()).unwrap(), "#c0", TELL, &[]);
@@ -173,7 +173,7 @@ fn in_a_browser_the_link_of_a_cell_opens_its_details() {
 }
 
 #[test]
-#[ignore = "needs Chromium: cargo nextest run -p report --run-ignored only"]
+#[ignore = "needs Chromium: just test-page"]
 fn in_a_browser_the_page_is_light_or_dark_as_the_reader_wants() {
     let page = to_html(&Wide::new(1, 1).cells()).unwrap();
     let back = |scheme| {

@@ -46,6 +46,7 @@ pub struct Findings {
 
 /// What was found about one object with one loader.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ObjectFinding {
     /// Name of its file, without folders.
     pub file_name: String,
@@ -61,6 +62,7 @@ pub struct ObjectFinding {
 
 /// A map that the kernel created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MapFinding {
     /// Its name, as the kernel keeps it (15 bytes).
     pub name: String,
@@ -74,6 +76,7 @@ pub struct MapFinding {
 
 /// What was found about one program.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProgramFinding {
     /// Its name.
     pub program: String,
@@ -130,6 +133,7 @@ impl ProgramFinding {
 
 /// What the verifier says of its work on a program; what a kernel or a loader does not tell is not there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerifierCounts {
     /// Time that it took, in microseconds of the kernel's clock.
     pub duration_us: Option<u64>,
@@ -149,6 +153,7 @@ pub struct VerifierCounts {
 
 /// A step of a check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
     /// It was not come to.
@@ -189,6 +194,7 @@ impl Step {
 
 /// A reason with its words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Trouble {
     /// Which kind of trouble.
     pub reason: Reason,
@@ -210,6 +216,7 @@ macro_rules! reasons {
     ($($(#[doc = $text:literal])+ $variant:ident $code:literal,)+) => {
         /// Why something does not work. The codes are stable; reports and gates may rely on them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum Reason {
             $($(#[doc = $text])+ #[serde(rename = $code)] $variant,)+
         }

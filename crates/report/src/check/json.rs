@@ -1,5 +1,6 @@
 //! Findings as JSON.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use wire::ObjectFinding;
 
@@ -8,19 +9,40 @@ use super::{Checked, Need, Row, Verdict, rows};
 /// Version of the layout.
 pub const CHECK_SCHEMA_VERSION: u32 = 1;
 
-#[derive(Serialize)]
-struct Report<'a> {
+/// What objects did on kernels.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Check")]
+pub(crate) struct Report<'a> {
+    /// Version of this layout.
+    #[schemars(extend("const" = CHECK_SCHEMA_VERSION))]
     schema_version: u32,
+    /// Whether every object did what was needed of it, on every kernel that it can do it on.
     passed: bool,
+    /// One for each object, kernel and loader.
     objects: Vec<Entry<'a>>,
 }
 
-#[derive(Serialize)]
+/// An object on a kernel.
+#[derive(Serialize, JsonSchema)]
 struct Entry<'a> {
+    /// What the kernel is called, such as `6.12`; `6.12*` when another build than the pinned one ran.
     kernel: &'a str,
-    verdict: &'static str,
+    verdict: Word,
+    /// Memory of all its maps together, in bytes.
     map_memory_bytes: u64,
     finding: &'a ObjectFinding,
+}
+
+/// What came of an object.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// Its programs did what was needed.
+    Passed,
+    /// One of them did not.
+    Failed,
+    /// The kernel lacks what its programs need.
+    Unsupported,
 }
 
 /// The findings with a verdict per object.
@@ -39,11 +61,11 @@ fn entry<'a>(checked: &Checked<'a>, need: Need) -> Entry<'a> {
     Entry {
         kernel: checked.kernel,
         verdict: if has(Verdict::Failed) {
-            "failed"
+            Word::Failed
         } else if has(Verdict::Passed) {
-            "passed"
+            Word::Passed
         } else {
-            "unsupported"
+            Word::Unsupported
         },
         map_memory_bytes: rows.first().map_or(0, Row::map_memory_bytes),
         finding: checked.finding,

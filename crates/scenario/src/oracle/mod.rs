@@ -49,8 +49,8 @@ pub fn read_openmetrics(text: &str) -> Result<Vec<Series>, OracleError> {
 }
 
 impl OracleKind {
-    /// The series of one output.
-    pub(crate) fn series(self, text: &str) -> Result<Vec<Series>, OracleError> {
+    /// The series of one output: counts, and durations in seconds, named as the reference of scenarios says.
+    pub fn series(self, text: &str) -> Result<Vec<Series>, OracleError> {
         match self {
             OracleKind::ExchangeLog => exchange_log::series(text),
             OracleKind::HeyCsv => hey_csv::series(text),
