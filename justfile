@@ -47,6 +47,8 @@ bench: build
     target/release/probelab --allow-drift bench hooks
     target/release/probelab --allow-drift bench daemon
     target/release/probelab --allow-drift bench kills
+    target/release/probelab --allow-drift bench soak
+    target/release/probelab --allow-drift bench check "$(find target -name runq.bpf.o -print -quit)"
     cargo bench --locked -p probe
 
 # One scenario of each probe on every pinned build.
@@ -59,7 +61,11 @@ matrix-wide: build
 
 # The HTML report in a headless browser (needs chromium).
 test-page:
-    cargo nextest run -p report --run-ignored only
+    cargo nextest run --workspace --locked -E 'package(report)' --run-ignored only
+
+# A picture of an HTML report, opened at one of its cells (needs chromium).
+page-picture page="target/ci/matrix.html" cell="":
+    chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1280,860 --screenshot={{ justfile_directory() }}/docs/page.png 'file://{{ justfile_directory() }}/{{ page }}{{ cell }}'
 
 # Is the flake right, as far as this machine can tell? PROBELAB_NIXPKGS names a tree to evaluate against.
 check-flake:

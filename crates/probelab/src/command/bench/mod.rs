@@ -4,6 +4,7 @@ mod check;
 mod daemon;
 mod hooks;
 mod kills;
+mod slowdown;
 mod soak;
 mod subject;
 mod vm;

@@ -170,3 +170,66 @@ fn print(rows: &[Row]) -> Result<()> {
     );
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_left_behind_breaks_the_promise() {
+        let held = Held {
+            open_files: 12,
+            child_processes: 0,
+            resident_bytes: 5 << 20,
+            run_folders: 0,
+        };
+        let row = |after: Held, digests: &[&str]| Row {
+            kernel: "6.12".into(),
+            restores: 1000,
+            digests: digests.iter().map(|digest| (*digest).to_owned()).collect(),
+            seconds_per_restore: 0.5,
+            held: [held, after],
+        };
+        assert!(row(held, &["a"]).holds());
+        let grown = Held {
+            resident_bytes: held.resident_bytes + GROWTH_BYTES,
+            open_files: 11,
+            ..held
+        };
+        assert!(row(grown, &["a"]).holds());
+        for broken in [
+            row(held, &["a", "b"]),
+            row(held, &[]),
+            row(
+                Held {
+                    open_files: 13,
+                    ..held
+                },
+                &["a"],
+            ),
+            row(
+                Held {
+                    child_processes: 1,
+                    ..held
+                },
+                &["a"],
+            ),
+            row(
+                Held {
+                    run_folders: 1,
+                    ..held
+                },
+                &["a"],
+            ),
+            row(
+                Held {
+                    resident_bytes: grown.resident_bytes + 1,
+                    ..held
+                },
+                &["a"],
+            ),
+        ] {
+            assert!(!broken.holds(), "{broken:?}");
+        }
+    }
+}

@@ -1,4 +1,5 @@
-//! `probelab bench vm`: start-up of runs, digests over boots and restores, and what the HTTP probe costs.
+//! `probelab bench vm`: start-up of runs, digests over boots and restores, and what the HTTP probe costs, by itself and to
+//! the workload.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,7 +8,7 @@ use serde::Serialize;
 use vm::{cache::Cache, kernels::Kernel, run::Lab};
 use wire::{Lane, Loader, Record};
 
-use super::{completed, exit_of, load, series};
+use super::{completed, exit_of, load, series, slowdown::Slowdown};
 use crate::{
     build::Builder,
     cells::{Input, request},
@@ -36,6 +37,7 @@ struct Row {
     template_bytes: u64,
     cost: Cost,
     cost_with_capture: Cost,
+    slowdown: Slowdown,
 }
 
 /// Instructions of the HTTP probe, net of what an empty program at the same hook costs per run.
@@ -136,6 +138,7 @@ async fn measure(
         template_bytes,
         cost: cost(&plain)?,
         cost_with_capture: cost(&captured)?,
+        slowdown: Slowdown::measure(lab, kernel, &without_capture).await?,
     })
 }
 
@@ -199,6 +202,7 @@ fn print(rows: &[Row]) -> Result<()> {
             row.cost.empty_instructions_per_packet,
         );
     }
+    Slowdown::print(rows.iter().map(|row| (row.kernel.as_str(), &row.slowdown)))?;
     let promised: BTreeMap<&str, String> = [
         ("digests per kernel", "1".into()),
         ("start, median", format!("≤ {START_SECONDS} s")),
