@@ -48,7 +48,7 @@ bench: build
     target/release/probelab --allow-drift bench daemon
     target/release/probelab --allow-drift bench kills
     target/release/probelab --allow-drift bench soak
-    target/release/probelab --allow-drift bench check "$(find target -name runq.bpf.o -print -quit)"
+    target/release/probelab --allow-drift bench check "$(ls -t target/{{ static_target }}/release/build/*/out/runq.bpf.o | head -n 1)"
     cargo bench --locked -p probe
 
 # One scenario of each probe on every pinned build.

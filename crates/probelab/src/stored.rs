@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use miette::{IntoDiagnostic, Report, Result, WrapErr, miette};
 use scenario::Judgement;
 
 use crate::{
@@ -39,18 +39,26 @@ pub async fn all(context: &Context, folder: &Path) -> Result<Vec<Done>> {
         }
     }
     context.progress.step("report", DONE);
-    if done.is_empty() {
-        return Err(miette!(
-            help =
-                "`probelab matrix --records FOLDER` or `probelab run --records FOLDER` leaves records there",
-            "there is no record in {}",
-            folder.display()
-        ));
-    }
-    let place = |scenario: &str| known.iter().position(|loaded| loaded.name == scenario);
-    done.sort_by_cached_key(|done| (version(&done.kernel), place(&done.scenario), done.loader));
+    sort(context, &mut done)?;
     pairs::compare(&mut done);
     Ok(done)
+}
+
+/// That a folder has none.
+pub fn none(folder: &Path) -> Report {
+    miette!(
+        help = "`probelab matrix --records FOLDER` or `probelab run --records FOLDER` leaves records there",
+        "there is no record in {}",
+        folder.display()
+    )
+}
+
+/// Puts runs in the order of reports: kernel by kernel from the oldest, and the scenarios as the project has them.
+pub fn sort(context: &Context, done: &mut [Done]) -> Result<()> {
+    let known = context.project.every()?;
+    let place = |scenario: &str| known.iter().position(|loaded| loaded.name == scenario);
+    done.sort_by_cached_key(|done| (version(&done.kernel), place(&done.scenario), done.loader));
+    Ok(())
 }
 
 async fn one(known: &[Loaded], path: &Path) -> Result<Done> {

@@ -52,6 +52,7 @@ fn the_script_refuses_what_it_does_not_know_before_it_builds() {
     for (arguments, words) in [
         (&["--kernels", "all"][..], "what is --kernels?"),
         (&["--shard"][..], "--shard wants a value"),
+        (&["--merge", "/nowhere"][..], "there is no folder /nowhere"),
     ] {
         let said = said(Command::new(root().join("ci/matrix")).args(arguments));
         assert_eq!(said.code, 2, "{said:?}");

@@ -122,7 +122,7 @@ impl Support {
             "# What works where\n\n\
              Made from records by `probelab support`; not to be edited. A number is how many scenarios show the probe\n\
              to be right on that kernel with that loader, against their oracles. `no` failed, `-` was not run. Below `from`\n\
-             is the oldest of these kernels from which on nothing failed.\n\n",
+             is the oldest of these kernels from which on all of them passed; `-` if the newest did not.\n\n",
         );
         let mut reasons = Vec::new();
         text.push_str(&self.table(|standing| word(standing, Some(&mut reasons))));
@@ -222,4 +222,44 @@ fn standing(runs: &[&Cell<'_>], series: &str) -> Option<Standing> {
     }
     standing.unsupported = lacks_only && !standing.reasons.is_empty();
     was_run.then_some(standing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERIES: [&str; 3] = ["5.10", "6.1", "7.2"];
+
+    fn row(reasons: [Option<&str>; 3]) -> SupportRow {
+        let standing = |reason: &str| Standing {
+            passed: 2,
+            reasons: (!reason.is_empty())
+                .then(|| reason.to_owned())
+                .into_iter()
+                .collect(),
+            unsupported: false,
+        };
+        let on = SERIES.iter().zip(reasons);
+        SupportRow {
+            probe: "DropProbe".into(),
+            loader: Loader::Libbpf,
+            on: on
+                .filter_map(|(series, reason)| Some(((*series).to_owned(), standing(reason?))))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_probe_works_from_the_kernel_on_after_the_last_trouble() {
+        for (reasons, from) in [
+            ([Some(""), Some(""), Some("")], Some("5.10")),
+            ([Some("lacks it"), Some(""), Some("")], Some("6.1")),
+            ([Some(""), Some("lacks it"), Some("")], Some("7.2")),
+            ([Some(""), None, Some("")], Some("7.2")),
+            ([Some(""), Some(""), Some("lacks it")], None),
+            ([Some(""), Some(""), None], None),
+        ] {
+            assert_eq!(row(reasons).minimum_kernel(&SERIES), from, "{reasons:?}");
+        }
+    }
 }

@@ -2,15 +2,18 @@
 
 use miette::{IntoDiagnostic, Result, miette};
 use scenario::Judgement;
+use vm::kernels::Source;
+use wire::{Lane, Loader, Record};
 
 use crate::{
     cells::Done,
     cli::ReportOf,
     exit::Exit,
+    files::Loaded,
     lists::List,
     open::Context,
     out::text,
-    plan::plan,
+    plan::{Unit, plan},
     render::{exit, print_as, write_all},
     stored,
 };
@@ -29,43 +32,79 @@ pub async fn run(context: &Context, arguments: &ReportOf) -> Result<Exit> {
         .as_ref()
         .ok_or_else(|| miette!("no folder of records was named"))?;
     let allow = List::open(context, "ALLOWLIST", arguments.allow.allowlist.as_deref())?;
+    // Before anything is judged, which takes its time: a name may be wrong.
+    let wanted = wanted(context, arguments)?;
     let mut done = stored::all(context, folder).await?;
-    let missing = missing(context, arguments, &done)?;
-    done.extend(missing);
+    if done.is_empty() && wanted.is_none() {
+        return Err(stored::none(folder));
+    }
+    if let Some(wanted) = wanted {
+        let missing = wanted.missing(&done);
+        done.extend(missing);
+        stored::sort(context, &mut done)?;
+    }
     allow.allow(&mut done);
     print_as(&done, arguments.format, COMMAND)?;
     write_all(&done, &arguments.reports, COMMAND)?;
     Ok(exit(&done))
 }
 
-/// The cells of the matrix that was meant of which nothing is here: a part of it that did not run, or not to its end.
-fn missing(context: &Context, arguments: &ReportOf, done: &[Done]) -> Result<Vec<Done>> {
+/// The matrix that records are to be of.
+struct Wanted {
+    scenarios: Vec<Loaded>,
+    sources: Vec<Source>,
+    units: Vec<Unit>,
+}
+
+/// What was asked to be there; `None` when nothing was.
+fn wanted(context: &Context, arguments: &ReportOf) -> Result<Option<Wanted>> {
     if arguments.kernel.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let deny = List::open(context, "DENYLIST", arguments.denylist.as_deref())?;
     let scenarios = context.project.load(&["all".into()])?;
     let sources = context.sources(&arguments.kernel, None)?;
-    let mut missing = Vec::new();
-    for unit in plan(&scenarios, &sources, &arguments.loader.loaders()) {
-        if deny.reason(&unit.scenario, &unit.series).is_some() {
-            continue;
+    let mut units = plan(&scenarios, &sources, &arguments.loader.loaders());
+    units.retain(|unit| deny.reason(&unit.scenario, &unit.series).is_none());
+    Ok(Some(Wanted {
+        scenarios,
+        sources,
+        units,
+    }))
+}
+
+impl Wanted {
+    /// The cells of which nothing is here: a part of the matrix that did not run, or not to its end.
+    fn missing(&self, done: &[Done]) -> Vec<Done> {
+        let mut missing = Vec::new();
+        for unit in &self.units {
+            let loaded = self.scenarios.iter().find(|loaded| loaded.name == unit.scenario);
+            let source = self.sources.iter().find(|source| source.name() == unit.series);
+            let (Some(loaded), Some(source)) = (loaded, source) else {
+                continue;
+            };
+            for loader in unit.loaders.iter().copied() {
+                if !done.iter().any(|done| is_of(done, unit, loader, source)) {
+                    let judgement =
+                        Judgement::infra("there is no record of it: it did not run, or its record got lost");
+                    missing.push(Done::without_record(loaded, &unit.series, loader, judgement));
+                }
+            }
         }
-        let Some(loaded) = scenarios.iter().find(|loaded| loaded.name == unit.scenario) else {
-            continue;
-        };
-        let is_there = |loader| {
-            done.iter().any(|done| {
-                done.scenario == unit.scenario
-                    && done.kernel.trim_end_matches('*') == unit.series
-                    && done.loader == loader
-            })
-        };
-        for loader in unit.loaders.iter().copied().filter(|loader| !is_there(*loader)) {
-            let judgement =
-                Judgement::infra("there is no record of it: it did not run, or its record got lost");
-            missing.push(Done::without_record(loaded, &unit.series, loader, judgement));
-        }
+        missing
     }
-    Ok(missing)
+}
+
+/// Whether this is that cell: of the virtual lane, and of the build that is pinned or one that stands in for it.
+fn is_of(done: &Done, unit: &Unit, loader: Option<Loader>, source: &Source) -> bool {
+    let is_pinned = |record: &Record| {
+        let kernel = &record.kernel;
+        let is_the_build = kernel.version == source.offer.version || kernel.stands_in_for.is_some();
+        record.lane == Lane::Virtual && is_the_build
+    };
+    done.scenario == unit.scenario
+        && done.kernel.trim_end_matches('*') == unit.series
+        && done.loader == loader
+        // One whose record cannot be used is told already.
+        && done.record.as_ref().is_none_or(is_pinned)
 }

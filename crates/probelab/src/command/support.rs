@@ -22,6 +22,9 @@ const END: &str = "<!-- end of what `probelab support` made -->\n";
 /// Runs the command.
 pub async fn run(context: &Context, arguments: &SupportOf) -> Result<Exit> {
     let done = stored::all(context, &arguments.records).await?;
+    if done.is_empty() {
+        return Err(stored::none(&arguments.records));
+    }
     let cells: Vec<Cell<'_>> = done.iter().map(Done::cell).collect();
     let kernels = context
         .lock()?

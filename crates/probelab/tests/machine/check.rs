@@ -1,6 +1,6 @@
 //! `probelab check` on objects that are built here, each of which shows one thing.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,6 +17,9 @@ fn object(folder: &TempDir, name: &str, options: &[&str]) -> std::path::PathBuf 
     compile(&source, &out, options);
     out
 }
+
+/// Of the tools in the guest's packages, on 6.12.
+const PEERS_THAT_START: usize = 28;
 
 const WITH_BTF: &[&str] = &["-g"];
 
@@ -140,6 +143,51 @@ fn aya_reads_the_old_map_definitions_that_libbpf_refuses() {
         program(finding(&json, "legacy.bpf.o"), "classify")["fire"]["step"],
         "done"
     );
+}
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn an_object_as_go_toolchains_embed_it_does_what_it_did() {
+    let folder = tempfile::tempdir().unwrap();
+    // bpf2go has clang build for the oldest instruction set, and strips all but the type information.
+    let kinds = object(&folder, "kinds", &["-g", "-mcpu=v1"]);
+    let before = std::fs::metadata(&kinds).unwrap().len();
+    let status = Command::new("bash")
+        .args(["-c", "$(compgen -c llvm-strip | sort | head -n 1) -g \"$0\""])
+        .arg(&kinds)
+        .status()
+        .unwrap();
+    assert!(status.success() && std::fs::metadata(&kinds).unwrap().len() < before);
+    let (said, json) = check(&[&kinds], "--loader both");
+    assert_eq!(said.code, 0, "{said:?}");
+    for entry in json["objects"].as_array().unwrap() {
+        let programs = entry["finding"]["programs"].as_array().unwrap();
+        let fired = programs
+            .iter()
+            .filter(|program| program["fire"]["step"] == "done");
+        // All but the one that names no target.
+        assert_eq!(fired.count(), programs.len() - 1, "{entry}");
+    }
+}
+
+#[test]
+#[ignore = "needs the static programs and QEMU: just test-vm"]
+fn ready_made_tools_start_or_say_why_not() {
+    let said = said(&mut lab("check --peers --kernel 6.12 --json"));
+    let json: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let tools = json["objects"].as_array().unwrap();
+    let started = |entry: &&Value| entry["finding"]["whole"]["step"] == "done";
+    assert!(
+        tools.iter().filter(started).count() >= PEERS_THAT_START,
+        "{said:?}"
+    );
+    for name in ["runqlat", "tcpconnlat", "execsnoop", "opensnoop"] {
+        assert_eq!(finding(&json, name)["whole"]["step"], "done", "{name}");
+    }
+    for tool in tools.iter().filter(|entry| !started(entry)) {
+        let words = tool["finding"]["whole"]["words"].as_str().unwrap();
+        assert!(!words.ends_with("it said nothing"), "{tool}");
+    }
 }
 
 #[test]

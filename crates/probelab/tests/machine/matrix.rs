@@ -7,7 +7,7 @@ use crate::{
     lab,
 };
 use serde_json::Value;
-use wire::{Output, Record};
+use wire::{GuestEnd, Output, Record};
 
 fn matrix(folder: &tempfile::TempDir, arguments: &str) -> Said {
     let records = folder.path().display();
@@ -52,6 +52,17 @@ fn a_record_with_the_same_inputs_is_taken_and_a_failed_one_made_again_when_asked
     let mut changed = failed.clone();
     changed.digest.clone_from(&made.digest);
     fs::write(&path, serde_json::to_string(&changed).unwrap()).unwrap();
+    let again = matrix(&folder, "");
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(!again.error.contains("not made again"), "{again:?}");
+
+    // Nor is one that says nothing of the guest.
+    let mut lost = made;
+    lost.end = GuestEnd::QemuLost {
+        reason: "signal: 9 (SIGKILL)".into(),
+    };
+    lost.digest = lost.compute_digest();
+    fs::write(&path, serde_json::to_string(&lost).unwrap()).unwrap();
     let again = matrix(&folder, "");
     assert_eq!(again.code, 0, "{again:?}");
     assert!(!again.error.contains("not made again"), "{again:?}");

@@ -37,11 +37,11 @@ struct Entry<'a> {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Word {
-    /// Its programs did what was needed.
+    /// At least one program did what was needed, and none failed.
     Passed,
-    /// One of them did not.
+    /// One of them did not do it.
     Failed,
-    /// The kernel lacks what its programs need.
+    /// None could be tried so far: the kernel lacks something, or no section names a target.
     Unsupported,
 }
 

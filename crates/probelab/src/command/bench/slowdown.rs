@@ -5,7 +5,7 @@
 //! (`/proc/PID/schedstat`, first number) are its instructions, with all that runs in their place: interrupts and the probe.
 
 use miette::{Result, miette};
-use scenario::{OUTPUT_FOLDER, OracleKind};
+use scenario::{MANIFEST_PATH, OUTPUT_FOLDER, OracleKind};
 use serde::Serialize;
 use vm::{
     kernels::Kernel,
@@ -24,6 +24,11 @@ const TIME_OF_SERVER: &str = "for process in /proc/[0-9]*; do \
 /// Outputs of it, before the clients start and when they are done.
 const BEFORE: &str = "server-before";
 const AFTER: &str = "server-after";
+
+/// The kernel's own measuring of programs, which a user does not have on.
+const STATISTICS: &str = "kernel.bpf_stats_enabled";
+/// The manifest's wish for an empty program beside the probe, and that for none.
+const CALIBRATE: [&str; 2] = ["calibrate: true", "calibrate: false"];
 
 /// A run with the probe beside one without.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -50,7 +55,7 @@ struct Latency {
 impl Slowdown {
     /// Runs the request twice more.
     pub async fn measure(lab: &Lab, kernel: &Kernel, request: &Request) -> Result<Self> {
-        let with_probe = with_times(request.clone())?;
+        let with_probe = with_times(as_in_use(request.clone())?)?;
         let mut without_probe = with_probe.clone();
         without_probe.job.probe = None;
         Ok(Self {
@@ -79,6 +84,18 @@ impl Slowdown {
         }
         Ok(())
     }
+}
+
+/// The request without what only measures.
+fn as_in_use(mut request: Request) -> Result<Request> {
+    request.job.sysctls.remove(STATISTICS);
+    let [wished, unwished] = CALIBRATE;
+    let manifest = request.job.files.iter().find(|file| file.path == MANIFEST_PATH);
+    let manifest = manifest.and_then(|file| request.job_blobs.get_mut(file.blob));
+    let manifest = manifest.ok_or_else(|| miette!("{} has no manifest", request.scenario))?;
+    let text = String::from_utf8_lossy(manifest).replace(wished, unwished);
+    *manifest = text.into_bytes();
+    Ok(request)
 }
 
 /// The request with the server's time taken around its clients.
