@@ -11,6 +11,7 @@ use std::{
 
 use common::root;
 use report::Support;
+use toml_edit::DocumentMut;
 use vm::kernels::{LockFile, Set};
 
 const AGAIN: &str =
@@ -62,31 +63,59 @@ fn the_summary_is_of_the_kernels_that_are_pinned() {
     assert_eq!(told, pinned, "docs/support.json is stale; {AGAIN}");
 }
 
-#[test]
-fn the_summary_is_of_the_probes_that_scenarios_show() {
+/// Kinds of probes with the scenarios that show them, read without the program under test.
+fn shown() -> BTreeMap<String, BTreeSet<String>> {
     let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for entry in fs::read_dir(root().join("scenarios")).unwrap() {
         let folder = entry.unwrap().path();
-        for file in fs::read_dir(&folder).into_iter().flatten() {
-            let path = file.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "yaml") {
-                let text = fs::read_to_string(&path).unwrap();
-                // A manifest with a mistake turned on shows no probe to be right.
-                if text.contains("control:") || !text.contains("apiVersion: probelab.dev/") {
-                    continue;
-                }
-                let kinds = text.lines().filter_map(|line| line.strip_prefix("kind:"));
-                for kind in kinds.filter(|kind| kind.trim() != "Inventory") {
-                    let scenarios = shown.entry(kind.trim().to_owned()).or_default();
-                    scenarios.insert(folder.display().to_string());
-                }
-            }
+        let Ok(scenario) = fs::read_to_string(folder.join("scenario.toml")) else {
+            continue;
+        };
+        let scenario: DocumentMut = scenario.parse().unwrap();
+        let is_of_these = ["must_fail", "must_end", "only_by_name"]
+            .iter()
+            .all(|key| !scenario.contains_key(*key));
+        let (Some(probe), true) = (scenario.get("probe"), is_of_these) else {
+            continue;
+        };
+        let manifest = probe["manifest"].as_str().unwrap();
+        let text = fs::read_to_string(folder.join(manifest)).unwrap();
+        if !text.contains("apiVersion: probelab.dev/") {
+            continue;
+        }
+        let kinds = text.lines().filter_map(|line| line.strip_prefix("kind:"));
+        for kind in kinds {
+            let scenarios = shown.entry(kind.trim().to_owned()).or_default();
+            scenarios.insert(folder.display().to_string());
         }
     }
-    let told: BTreeSet<String> = support().rows.into_iter().map(|row| row.probe).collect();
+    shown
+}
+
+#[test]
+fn the_summary_is_of_every_scenario_that_shows_a_probe() {
+    let shown = shown();
+    let support = support();
+    let told: BTreeSet<String> = support.rows.iter().map(|row| row.probe.clone()).collect();
     assert_eq!(
         told,
-        shown.into_keys().collect::<BTreeSet<_>>(),
+        shown.keys().cloned().collect(),
         "docs/support.json is stale; {AGAIN}"
     );
+    for row in &support.rows {
+        for (kernel, standing) in &row.on {
+            assert_eq!(
+                standing.passed + standing.reasons.len(),
+                shown[&row.probe].len(),
+                "docs/support.json is stale for {} by {} on {kernel}; {AGAIN}",
+                row.probe,
+                row.loader
+            );
+        }
+        assert_eq!(
+            row.on.len(),
+            support.kernels.len(),
+            "docs/support.json lacks a kernel; {AGAIN}"
+        );
+    }
 }

@@ -148,11 +148,28 @@ impl Judgement {
         }
     }
 
+    /// Whether everything held but the budget: the probe is right, and dearer than it may be.
+    pub fn is_only_too_dear(&self) -> bool {
+        let Verdict::Failed { reason } = &self.verdict else {
+            return false;
+        };
+        let is_budget = |result: &ExpectationResult| result.name == budget::BUDGET;
+        let broken = self
+            .results
+            .iter()
+            .filter(|result| result.held == result.must_fail);
+        let mut broken = broken.peekable();
+        !reason.starts_with(SPLAT) && broken.peek().is_some() && broken.all(is_budget)
+    }
+
     /// Whether it is a failure that is known and allowed.
     pub fn is_allowed_failure(&self) -> bool {
         self.allowed.is_some() && matches!(self.verdict, Verdict::Failed { .. })
     }
 }
+
+/// What a failure begins with for which the kernel's warning is the reason.
+const SPLAT: &str = "the kernel complained";
 
 /// Judges one run.
 pub fn judge(scenario: &Scenario, evidence: Evidence<'_>) -> Judgement {
@@ -180,7 +197,7 @@ pub fn judge(scenario: &Scenario, evidence: Evidence<'_>) -> Judgement {
         result.must_fail = must_fail.contains(&result.name.as_str());
     }
     let complaint = splat(evidence.console)
-        .map(|line| format!("the kernel complained: {line}"))
+        .map(|line| format!("{SPLAT}: {line}"))
         .or_else(|| first_complaint(&results));
     match complaint {
         Some(reason) => Judgement {
@@ -304,4 +321,43 @@ fn sources(scenario: &Scenario, evidence: Evidence<'_>) -> Sources {
         );
     }
     sources
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_only_too_dear_when_nothing_else_is_wrong() {
+        let result = |name: &str, held, must_fail| ExpectationResult {
+            name: name.to_owned(),
+            held,
+            must_fail,
+            compared: 1,
+            evidence: String::new(),
+        };
+        let judgement = |reason: &str, results: &[ExpectationResult]| Judgement {
+            results: results.to_vec(),
+            ..Judgement::without_results(Verdict::Failed {
+                reason: reason.to_owned(),
+            })
+        };
+        let (dear, right) = (
+            result(budget::BUDGET, false, false),
+            result("counts", true, false),
+        );
+        let (wrong, caught) = (result("counts", false, false), result("counts", false, true));
+        let is_it = |reason: &str, results: &[_]| judgement(reason, results).is_only_too_dear();
+        assert!(is_it("budget", &[right.clone(), dear.clone()]));
+        assert!(is_it("budget", &[caught, dear.clone()]));
+        assert!(!is_it("counts", &[wrong, dear.clone()]));
+        assert!(!is_it("cut off", &[right.clone()]));
+        assert!(!is_it(&format!("{SPLAT}: oops"), &[right.clone(), dear.clone()]));
+        let passed = Judgement {
+            verdict: Verdict::Passed,
+            ..judgement("", &[right])
+        };
+        assert!(!passed.is_only_too_dear());
+        assert!(!Judgement::infra("no QEMU").is_only_too_dear());
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Table, presets::NOTHING};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use scenario::{BUDGET, Cost, ExpectationResult, Verdict, program_costs};
+use scenario::{Cost, Verdict, program_costs};
 use serde::Serialize;
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike};
 use wire::Lane;
@@ -118,11 +118,9 @@ fn why_unsound(done: &Done) -> Option<String> {
         return Some("its kernel stands in for another".into());
     }
     let judgement = &done.judgement;
-    let is_held = |result: &ExpectationResult| result.held || result.name == BUDGET;
-    let only_the_budget = !judgement.results.is_empty() && judgement.results.iter().all(is_held);
     match &judgement.verdict {
         Verdict::Passed => None,
-        Verdict::Failed { .. } if only_the_budget => None,
+        _ if judgement.is_only_too_dear() => None,
         Verdict::Failed { reason }
         | Verdict::Infra { reason }
         | Verdict::Skipped { reason }
