@@ -74,7 +74,7 @@ fn shown() -> BTreeMap<String, BTreeSet<String>> {
         let scenario: DocumentMut = scenario.parse().unwrap();
         let is_of_these = ["must_fail", "must_end", "only_by_name"]
             .iter()
-            .all(|key| !scenario.contains_key(*key));
+            .all(|key| !scenario.contains_key(key));
         let (Some(probe), true) = (scenario.get("probe"), is_of_these) else {
             continue;
         };
