@@ -351,7 +351,7 @@ mod tests {
         assert!(is_it("budget", &[right.clone(), dear.clone()]));
         assert!(is_it("budget", &[caught, dear.clone()]));
         assert!(!is_it("counts", &[wrong, dear.clone()]));
-        assert!(!is_it("cut off", &[right.clone()]));
+        assert!(!is_it("cut off", std::slice::from_ref(&right)));
         assert!(!is_it(&format!("{SPLAT}: oops"), &[right.clone(), dear.clone()]));
         let passed = Judgement {
             verdict: Verdict::Passed,
