@@ -39,7 +39,7 @@ pub async fn all(context: &Context, folder: &Path) -> Result<Vec<Done>> {
         }
     }
     context.progress.step("report", DONE);
-    sort(context, &mut done)?;
+    sort(&mut done, &known);
     pairs::compare(&mut done);
     Ok(done)
 }
@@ -53,12 +53,10 @@ pub fn none(folder: &Path) -> Report {
     )
 }
 
-/// Puts runs in the order of reports: kernel by kernel from the oldest, and the scenarios as the project has them.
-pub fn sort(context: &Context, done: &mut [Done]) -> Result<()> {
-    let known = context.project.every()?;
+/// Puts runs in the order of reports: kernel by kernel from the oldest, and the scenarios as they are known.
+pub fn sort(done: &mut [Done], known: &[Loaded]) {
     let place = |scenario: &str| known.iter().position(|loaded| loaded.name == scenario);
     done.sort_by_cached_key(|done| (version(&done.kernel), place(&done.scenario), done.loader));
-    Ok(())
 }
 
 async fn one(known: &[Loaded], path: &Path) -> Result<Done> {

@@ -41,7 +41,7 @@ pub async fn run(context: &Context, arguments: &ReportOf) -> Result<Exit> {
     if let Some(wanted) = wanted {
         let missing = wanted.missing(&done);
         done.extend(missing);
-        stored::sort(context, &mut done)?;
+        stored::sort(&mut done, &context.project.every()?);
     }
     allow.allow(&mut done);
     print_as(&done, arguments.format, COMMAND)?;

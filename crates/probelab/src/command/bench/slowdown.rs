@@ -93,8 +93,14 @@ fn as_in_use(mut request: Request) -> Result<Request> {
     let manifest = request.job.files.iter().find(|file| file.path == MANIFEST_PATH);
     let manifest = manifest.and_then(|file| request.job_blobs.get_mut(file.blob));
     let manifest = manifest.ok_or_else(|| miette!("{} has no manifest", request.scenario))?;
-    let text = String::from_utf8_lossy(manifest).replace(wished, unwished);
-    *manifest = text.into_bytes();
+    let text = String::from_utf8_lossy(manifest);
+    if !text.contains(wished) {
+        return Err(miette!(
+            "the manifest of {} has no `{wished}` to take back",
+            request.scenario
+        ));
+    }
+    *manifest = text.replace(wished, unwished).into_bytes();
     Ok(request)
 }
 
