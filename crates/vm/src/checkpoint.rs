@@ -20,7 +20,7 @@ use wire::{Boot, GuestEnd, Lane, PROTOCOL, Stage, pack};
 use crate::{
     Error, IoContext, Progress, Result,
     cache::{Cache, free_bytes, remove, touch},
-    console::{Watch, first_trouble, last_lines, read},
+    console::{first_trouble, last_lines, read, settle},
     digest::{blake3_sparse, real_bytes},
     image,
     kernels::Kernel,
@@ -275,19 +275,19 @@ fn make_room(
 
 /// Waits until the guest stops itself; anything else that it does is an error.
 async fn wait_for_stop(qemu: &mut Qemu, console: &Path, cancel: &CancellationToken) -> Result<()> {
-    let mut watch = Watch::new(console);
     let deadline = Instant::now() + BOOT_PATIENCE;
     let mut tick = tokio::time::interval(LOOK);
     let mut announced = false;
     let end = loop {
         tokio::select! {
             notice = qemu.notice() => match notice {
-                Notice::StoppedItself => return Ok(()),
+                Notice::StoppedItself => match first_trouble(&read(console)) {
+                    None => return Ok(()),
+                    Some(trouble) => break trouble,
+                },
                 Notice::Shutdown { reason } => {
-                    break match qemu.read_outcome()? {
-                        Some((outcome, _)) => outcome.end,
-                        None => first_trouble(&read(console)).unwrap_or(GuestEnd::Silent { reason }),
-                    };
+                    let left = qemu.read_outcome()?.map(|(outcome, _)| outcome.end);
+                    break left.unwrap_or(GuestEnd::Silent { reason });
                 }
                 Notice::Gone => break GuestEnd::QemuLost { reason: qemu.last_words() },
             },
@@ -299,11 +299,6 @@ async fn wait_for_stop(qemu: &mut Qemu, console: &Path, cancel: &CancellationTok
                         tracing::debug!("the stop cannot be prepared: {error}");
                     }
                 }
-                if let Some(end) = watch.trouble() {
-                    // The kernel's account of it follows within moments.
-                    tokio::time::sleep(Duration::from_millis(300)).await;
-                    break end;
-                }
                 if Instant::now() > deadline {
                     break GuestEnd::WallDeadline { seconds: BOOT_PATIENCE.as_secs() };
                 }
@@ -311,9 +306,11 @@ async fn wait_for_stop(qemu: &mut Qemu, console: &Path, cancel: &CancellationTok
             () = cancel.cancelled() => return Err(Error::Interrupted),
         }
     };
+    let mut console = read(console);
+    let end = settle(Some(end.clone()), &mut console).unwrap_or(end);
     Err(Error::Stage {
         end: Box::new(end),
-        console: last_lines(&read(console), 20),
+        console: last_lines(&console, 20),
     })
 }
 

@@ -1,51 +1,8 @@
-//! Reading the guest's console while it grows, and telling trouble from talk.
+//! Reading the guest's console, and telling trouble from talk.
 
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use wire::GuestEnd;
-
-/// A console file that is being written.
-#[derive(Debug)]
-pub struct Watch {
-    path: PathBuf,
-    file: Option<File>,
-    line: Vec<u8>,
-}
-
-impl Watch {
-    /// Watches a file that may not exist yet.
-    pub fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            file: None,
-            line: Vec::new(),
-        }
-    }
-
-    /// Reads on; the first trouble in the new lines, if any.
-    pub fn trouble(&mut self) -> Option<GuestEnd> {
-        if self.file.is_none() {
-            self.file = File::open(&self.path).ok();
-        }
-        let mut bytes = Vec::new();
-        self.file.as_mut()?.read_to_end(&mut bytes).ok()?;
-        for byte in bytes {
-            if byte != b'\n' {
-                self.line.push(byte);
-                continue;
-            }
-            let line = std::mem::take(&mut self.line);
-            if let Some(end) = classify(&String::from_utf8_lossy(&line)) {
-                return Some(end);
-            }
-        }
-        None
-    }
-}
 
 /// The whole console as text, line ends normalised.
 pub fn read(path: &Path) -> String {
@@ -67,6 +24,34 @@ pub fn last_lines(console: &str, count: usize) -> String {
 /// The first trouble in a console.
 pub fn first_trouble(console: &str) -> Option<GuestEnd> {
     console.lines().find_map(classify)
+}
+
+/// What ended a guest: the trouble that its console tells of before what else was seen, which mostly came of it.
+///
+/// What a guest got into is its own doing, but how far it came after that until the host's patience ended is the host's: such
+/// a console is cut after the line of trouble.
+pub fn settle(seen: Option<GuestEnd>, console: &mut String) -> Option<GuestEnd> {
+    if matches!(seen, Some(GuestEnd::WallDeadline { .. })) {
+        cut_after_trouble(console);
+    }
+    match (seen, first_trouble(console)) {
+        // With `-no-reboot` a panic ends QEMU, too, which may be gone before it has told why.
+        (Some(GuestEnd::QemuLost { .. }), panic @ Some(GuestEnd::Panic { .. })) => panic,
+        (lost @ Some(GuestEnd::QemuLost { .. }), _) => lost,
+        (seen, trouble) => trouble.or(seen),
+    }
+}
+
+/// Only whole lines are looked at: the last one may have been cut when the guest was ended.
+fn cut_after_trouble(console: &mut String) {
+    let mut end = 0;
+    for line in console.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        end += line.len();
+        if classify(line).is_some() {
+            break;
+        }
+    }
+    console.truncate(end);
 }
 
 /// What a console line means, if it means trouble. The words are the kernel's: `kernel/panic.c`,
@@ -139,12 +124,25 @@ mod tests {
     }
 
     #[test]
-    fn a_line_in_two_pieces_is_one_line() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        let mut watch = Watch::new(file.path());
-        std::io::Write::write_all(&mut file, b"x\nKernel panic - not ").unwrap();
-        assert_eq!(watch.trouble(), None);
-        std::io::Write::write_all(&mut file, b"syncing: test\n").unwrap();
-        assert!(matches!(watch.trouble(), Some(GuestEnd::Panic { .. })));
+    fn trouble_goes_before_what_came_of_it() {
+        let text = "x\nOops: 0002\nRIP: 0\nOops: 0003\n";
+        let settled = |seen, text: &str| {
+            let mut console = text.to_owned();
+            (settle(seen, &mut console), console)
+        };
+        let oops = || {
+            Some(GuestEnd::Oops {
+                line: "Oops: 0002".into(),
+            })
+        };
+        let late = || Some(GuestEnd::WallDeadline { seconds: 300 });
+        let lost = || Some(GuestEnd::QemuLost { reason: "9".into() });
+        assert_eq!(settled(None, text), (oops(), text.into()));
+        assert_eq!(settled(late(), text), (oops(), "x\nOops: 0002\n".into()));
+        assert_eq!(settled(late(), "x\nBUG: so"), (late(), "x\n".into()));
+        assert_eq!(settled(lost(), text), (lost(), text.into()));
+        assert_eq!(settled(None, "x\n"), (None, "x\n".into()));
+        let (end, _) = settled(lost(), "Kernel panic - not syncing: test\n");
+        assert!(matches!(end, Some(GuestEnd::Panic { .. })), "{end:?}");
     }
 }

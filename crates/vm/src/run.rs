@@ -14,7 +14,7 @@ use crate::{
     Error, IoContext, Progress, Result,
     cache::Cache,
     checkpoint::{self, Ingredients},
-    console::{Watch, first_trouble, read},
+    console::{read, settle},
     image,
     kernels::Kernel,
     machine::{Console, Machine, Memory, description},
@@ -247,7 +247,7 @@ impl Lab {
     async fn finish(&self, mut qemu: Qemu, console: &Path, wall_deadline: Duration) -> Result<Ended> {
         qemu.resume().await?;
         let first_instruction = qemu.started.elapsed();
-        let end = watch(&mut qemu, console, wall_deadline, &self.cancel).await;
+        let end = watch(&mut qemu, wall_deadline, &self.cancel).await;
         let status = match &end {
             Ok(None | Some(GuestEnd::QemuLost { .. })) => qemu.wait_or_kill().await,
             _ => {
@@ -255,14 +255,14 @@ impl Lab {
                 String::from("killed")
             }
         };
-        let trouble = end?.map(|end| match end {
-            GuestEnd::QemuLost { reason } => GuestEnd::QemuLost {
+        let mut console = read(console);
+        let end = match end? {
+            Some(GuestEnd::QemuLost { reason }) => Some(GuestEnd::QemuLost {
                 reason: format!("{status}: {reason}"),
-            },
+            }),
             other => other,
-        });
-        let console = read(console);
-        let trouble = trouble.or_else(|| first_trouble(&console));
+        };
+        let trouble = settle(end, &mut console);
         let left = qemu.read_outcome()?;
         let (outcome, blobs) = match (trouble, left) {
             (None, Some((outcome, blobs))) => (outcome, blobs),
@@ -314,40 +314,30 @@ pub fn scratch(cache: &Cache) -> Result<tempfile::TempDir> {
         .at("writing in", &folder)
 }
 
-/// Watches a running guest until it ends; the trouble that ended it, if it was trouble.
+/// Watches a running guest until it ends; what else ended it, if anything did.
+///
+/// Trouble on the console ends no run: where the guest is when the host has read of it would be chance. Most kernels that break
+/// panic (see [`crate::machine`]). One that goes on comes to the end of its job or to its deadline, and only one that hangs
+/// for good, such as with a processor that takes no interrupts, waits for the host's.
 async fn watch(
     qemu: &mut Qemu,
-    console: &Path,
     wall_deadline: Duration,
     cancel: &CancellationToken,
 ) -> Result<Option<GuestEnd>> {
-    let mut watch = Watch::new(console);
-    let deadline = Instant::now() + wall_deadline;
-    let mut tick = tokio::time::interval(Duration::from_millis(50));
-    loop {
-        tokio::select! {
-            notice = qemu.notice() => return Ok(match notice {
-                Notice::Shutdown { .. } => None,
-                Notice::StoppedItself => {
-                    let line = String::from("the guest reported a panic to its machine");
-                    Some(first_trouble(&read(console)).unwrap_or(GuestEnd::Panic { line }))
-                }
-                // A guest that left its outcome was only faster than its own shutdown notice.
-                Notice::Gone if qemu.read_outcome()?.is_some() => None,
-                Notice::Gone => Some(GuestEnd::QemuLost { reason: qemu.last_words() }),
+    tokio::select! {
+        notice = qemu.notice() => Ok(match notice {
+            Notice::Shutdown { .. } => None,
+            Notice::StoppedItself => Some(GuestEnd::Panic {
+                line: "the guest reported a panic to its machine".into(),
             }),
-            _ = tick.tick() => {
-                if let Some(end) = watch.trouble() {
-                    // The kernel's account of it follows within moments.
-                    tokio::time::sleep(Duration::from_millis(300)).await;
-                    return Ok(Some(end));
-                }
-                if Instant::now() > deadline {
-                    return Ok(Some(GuestEnd::WallDeadline { seconds: wall_deadline.as_secs() }));
-                }
-            }
-            () = cancel.cancelled() => return Err(Error::Interrupted),
-        }
+            // A guest that left its outcome was only faster than its own shutdown notice.
+            Notice::Gone if qemu.read_outcome()?.is_some() => None,
+            Notice::Gone => Some(GuestEnd::QemuLost { reason: qemu.last_words() }),
+        }),
+        () = tokio::time::sleep(wall_deadline) => Ok(Some(GuestEnd::WallDeadline {
+            seconds: wall_deadline.as_secs(),
+        })),
+        () = cancel.cancelled() => Err(Error::Interrupted),
     }
 }
 
