@@ -3,7 +3,7 @@
 
 use std::{io::Write, process::Command};
 
-use scenario::{Evidence, Judgement, Scenario, judge, tshark_arguments};
+use scenario::{CountedOn, Evidence, Judgement, Scenario, judge, tshark_arguments};
 use vm::{Error, IoContext};
 use wire::{Lane, Record};
 
@@ -24,11 +24,15 @@ pub async fn judge_record(loaded: &Loaded, record: &Record) -> Result<Judgement,
         None => None,
     };
     let kernel = record.kernel.label();
+    let counted = record.loader.filter(|_| record.lane == Lane::Virtual);
     let evidence = Evidence {
         end: &record.end,
         outputs: &record.outputs,
         console: &record.console,
-        counted_on: (record.lane == Lane::Virtual).then_some(&kernel),
+        counted_on: counted.map(|loader| CountedOn {
+            kernel: &kernel,
+            loader,
+        }),
         capture_text: text.as_deref(),
     };
     Ok(judge(&loaded.scenario, evidence))

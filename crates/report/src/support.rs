@@ -209,7 +209,7 @@ fn standing(runs: &[&Cell<'_>], series: &str) -> Option<Standing> {
     for cell in runs.iter().filter(is_here) {
         match &cell.judgement.verdict {
             Verdict::Passed => standing.passed += 1,
-            // What it costs is another matter, and budgets are those of one loader.
+            // What it costs is another matter.
             _ if cell.judgement.is_only_too_dear() => standing.passed += 1,
             // Nothing is known of the probe then.
             Verdict::Skipped { .. } | Verdict::Infra { .. } => continue,

@@ -1,4 +1,4 @@
-//! The budget of a scenario: what a run of each BPF program may cost, by kernel.
+//! The budget of a scenario: what a run of each BPF program may cost, by kernel, and by loader where that matters.
 //!
 //! A cost is the run time that the kernel counts for a program divided by its runs, which in the virtual lane is
 //! instructions, the kernel's own counting included. Equal inputs give equal costs to the last digit; with other inputs
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use toml::Spanned;
+use wire::Loader;
 
 use crate::{ExpectationResult, check::fault_at, error::Fault, series::Series, text::count};
 
@@ -17,10 +18,48 @@ const RUNS: &str = "probelab_program_runs_total";
 const RUN_TIME: &str = "probelab_program_run_time_seconds_total";
 /// How much more a program may cost than its budget says, unless the scenario says otherwise, in per cent. Of 493 costs that
 /// were measured again with other random numbers in the guest, 21 moved by more than 2 %, and 4 by more than this.
-const TOLERANCE_PERCENT: f64 = 10.0;
+pub(crate) const TOLERANCE_PERCENT: f64 = 10.0;
 
-/// Instructions per run by probe, program and kernel.
-type Instructions = BTreeMap<String, BTreeMap<String, BTreeMap<String, Spanned<f64>>>>;
+/// By probe, program and kernel.
+type Instructions = BTreeMap<String, BTreeMap<String, BTreeMap<String, Spanned<Allowed>>>>;
+
+/// Instructions per run. The program is the same with every loader, but the daemon is not at the same place when it runs, so
+/// other interrupts and other states of its maps fall to it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a number of instructions, or one for each loader: { libbpf = 1.0, aya = 1.0 }"
+)]
+enum Allowed {
+    Always(f64),
+    With(WithLoader),
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithLoader {
+    libbpf: f64,
+    aya: f64,
+}
+
+impl Allowed {
+    fn with(self, loader: Loader) -> f64 {
+        match (self, loader) {
+            (Self::Always(instructions), _) => instructions,
+            (Self::With(each), Loader::Libbpf) => each.libbpf,
+            (Self::With(each), Loader::Aya) => each.aya,
+        }
+    }
+}
+
+/// Where the kernel counted instructions.
+#[derive(Debug, Clone, Copy)]
+pub struct CountedOn<'a> {
+    /// What the kernel is called.
+    pub kernel: &'a str,
+    /// What loaded the programs.
+    pub loader: Loader,
+}
 
 /// What each program may cost.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,11 +71,18 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
+    /// How much more a program may cost, in per cent.
+    pub(crate) fn tolerance_percent(&self) -> f64 {
+        self.tolerance_percent
+            .as_ref()
+            .map_or(TOLERANCE_PERCENT, |value| *value.get_ref())
+    }
+
     /// The kernels that every program has a budget for.
     pub(crate) fn kernels(&self) -> BTreeSet<&str> {
         let mut programs = self.instructions_per_run.values().flat_map(BTreeMap::values);
         let kernels =
-            |of: &BTreeMap<String, Spanned<f64>>| -> BTreeSet<String> { of.keys().cloned().collect() };
+            |of: &BTreeMap<String, Spanned<Allowed>>| -> BTreeSet<String> { of.keys().cloned().collect() };
         let Some(first) = programs.next() else {
             return BTreeSet::new();
         };
@@ -72,7 +118,7 @@ pub struct Cost {
     pub runs: u64,
     /// What a run cost on average, in instructions.
     pub instructions_per_run: f64,
-    /// What it may cost on this kernel, if that is said.
+    /// What it may cost on this kernel with this loader, if that is said.
     pub budget: Option<f64>,
 }
 
@@ -118,9 +164,10 @@ pub(crate) fn check(budget: &Budget) -> Result<(), Fault> {
         ));
     }
     let programs = budget.instructions_per_run.values().flat_map(BTreeMap::values);
+    let are_good = |allowed: &Allowed| Loader::ALL.iter().all(|loader| is_good(&allowed.with(*loader)));
     match programs
         .flat_map(BTreeMap::values)
-        .find(|value| !is_good(value.get_ref()))
+        .find(|value| !are_good(value.get_ref()))
     {
         Some(value) => Err(fault_at(value, "a budget is a number of instructions from 0 on")),
         None => Ok(()),
@@ -128,7 +175,7 @@ pub(crate) fn check(budget: &Budget) -> Result<(), Fault> {
 }
 
 /// What the programs of a run cost, by the daemon's metrics. Empty when the kernel counted nothing.
-pub(crate) fn costs(budget: Option<&Budget>, kernel: &str, metrics: &[Series]) -> Vec<Cost> {
+pub(crate) fn costs(budget: Option<&Budget>, on: CountedOn<'_>, metrics: &[Series]) -> Vec<Cost> {
     let mut programs: BTreeMap<(String, String), (f64, f64)> = BTreeMap::new();
     for series in metrics {
         let label = |name: &str| series.labels.get(name).cloned().unwrap_or_default();
@@ -144,8 +191,8 @@ pub(crate) fn costs(budget: Option<&Budget>, kernel: &str, metrics: &[Series]) -
             .instructions_per_run
             .get(probe)?
             .get(program)?
-            .get(kernel)?;
-        Some(*of_kernel.get_ref())
+            .get(on.kernel)?;
+        Some(of_kernel.get_ref().with(on.loader))
     };
     programs
         .into_iter()
@@ -161,12 +208,10 @@ pub(crate) fn costs(budget: Option<&Budget>, kernel: &str, metrics: &[Series]) -
 }
 
 /// Whether the programs keep to the budget; nothing when it says nothing of this kernel.
-pub(crate) fn decide(budget: &Budget, kernel: &str, costs: &[Cost]) -> Option<ExpectationResult> {
+pub(crate) fn decide(budget: &Budget, on: CountedOn<'_>, costs: &[Cost]) -> Option<ExpectationResult> {
+    let CountedOn { kernel, loader } = on;
     budget.programs(kernel).next()?;
-    let tolerance = budget
-        .tolerance_percent
-        .as_ref()
-        .map_or(TOLERANCE_PERCENT, |value| *value.get_ref());
+    let tolerance = budget.tolerance_percent();
     let did_not_run = budget
         .programs(kernel)
         .filter(|(probe, program)| {
@@ -193,7 +238,7 @@ pub(crate) fn decide(budget: &Budget, kernel: &str, costs: &[Cost]) -> Option<Ex
         )
     } else {
         format!(
-            "on {kernel}, {}; up to {tolerance} % more is taken for interrupts that fall into a run",
+            "on {kernel} with {loader}, {}; up to {tolerance} % more is taken for interrupts that fall into a run",
             wrong.join(", ")
         )
     };
@@ -223,8 +268,13 @@ mod tests {
 
     fn result(text: &str, kernel: &str, nanoseconds: u64) -> Option<ExpectationResult> {
         let budget: Budget = toml::from_str(text).unwrap();
-        let costs = costs(Some(&budget), kernel, &metrics(nanoseconds));
-        decide(&budget, kernel, &costs)
+        let on = with(kernel, Loader::Libbpf);
+        let costs = costs(Some(&budget), on, &metrics(nanoseconds));
+        decide(&budget, on, &costs)
+    }
+
+    fn with(kernel: &str, loader: Loader) -> CountedOn<'_> {
+        CountedOn { kernel, loader }
     }
 
     const EXACT: &str =
@@ -238,7 +288,7 @@ mod tests {
         assert!(!exceeded.held);
         assert_eq!(
             exceeded.evidence,
-            "on 6.12, drop_packet: 233.95 instructions per run allowed, 234.95 taken (+1.00); up to 0 % more is taken \
+            "on 6.12 with libbpf, drop_packet: 233.95 instructions per run allowed, 234.95 taken (+1.00); up to 0 % more is taken \
              for interrupts that fall into a run"
         );
     }
@@ -266,7 +316,7 @@ mod tests {
     #[test]
     fn nothing_counted_is_nothing_kept() {
         let budget: Budget = toml::from_str(EXACT).unwrap();
-        let result = decide(&budget, "6.12", &[]).unwrap();
+        let result = decide(&budget, with("6.12", Loader::Libbpf), &[]).unwrap();
         assert!(!result.held);
         assert_eq!(
             result.evidence,
@@ -279,6 +329,20 @@ mod tests {
         let two = format!("{EXACT}drop_other = {{ \"6.12\" = 1, \"7.2\" = 1 }}\n");
         let budget: Budget = toml::from_str(&two).unwrap();
         assert_eq!(budget.kernels().into_iter().collect::<Vec<_>>(), ["6.12"]);
+    }
+
+    #[test]
+    fn a_loader_may_have_a_budget_of_its_own() {
+        let text = EXACT.replace("233.95", "{ libbpf = 233.95, aya = 240 }");
+        let budget: Budget = toml::from_str(&text).unwrap();
+        let held = |loader| {
+            let on = with("6.12", loader);
+            decide(&budget, on, &costs(Some(&budget), on, &metrics(24_000)))
+                .unwrap()
+                .held
+        };
+        assert!(held(Loader::Aya));
+        assert!(!held(Loader::Libbpf));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use wire::{GuestEnd, WorkloadEnd};
 
 use crate::{
     OracleKind, ScenarioError,
-    budget::Budget,
+    budget::{Budget, TOLERANCE_PERCENT},
     builds::BuildTable,
     check,
     error::Fault,
@@ -81,6 +81,14 @@ impl Scenario {
         self.expectations
             .iter()
             .map(|expectation| expectation.name.get_ref().as_str())
+    }
+
+    /// How much more than its budget a program may cost, in per cent.
+    pub fn budget_tolerance_percent(&self) -> f64 {
+        self.file
+            .budget
+            .as_ref()
+            .map_or(TOLERANCE_PERCENT, Budget::tolerance_percent)
     }
 
     /// The kernels that it says for what the programs of its probes may cost.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use wire::{GuestEnd, Output};
 
 use crate::{
-    Cost, EndKind, OracleKind, Scenario, budget,
+    Cost, CountedOn, EndKind, OracleKind, Scenario, budget,
     check::{EXCHANGES, PROBE},
     compare, lab,
     series::Sources,
@@ -27,8 +27,8 @@ pub struct Evidence<'a> {
     pub outputs: &'a BTreeMap<String, Output>,
     /// What the kernel said on its console.
     pub console: &'a str,
-    /// What the kernel is called, where run time is counted in instructions; budgets are not looked at elsewhere.
-    pub counted_on: Option<&'a str>,
+    /// Where run time was counted in instructions; budgets are not looked at elsewhere.
+    pub counted_on: Option<CountedOn<'a>>,
     /// What tshark printed of the output `capture` when called with [`crate::tshark_arguments`]. Only needed
     /// when [`Scenario::capture_http_ports`] is `Some`.
     pub capture_text: Option<&'a str>,
@@ -217,23 +217,27 @@ pub fn judge(scenario: &Scenario, evidence: Evidence<'_>) -> Judgement {
 }
 
 /// What the BPF programs of a run cost by its metrics, with what they may; empty where nothing was counted.
-pub fn program_costs(scenario: &Scenario, kernel: &str, outputs: &BTreeMap<String, Output>) -> Vec<Cost> {
+pub fn program_costs(
+    scenario: &Scenario,
+    on: CountedOn<'_>,
+    outputs: &BTreeMap<String, Output>,
+) -> Vec<Cost> {
     let metrics = outputs.get(lab::METRICS).map(Output::text);
     let series = metrics.and_then(|text| crate::read_openmetrics(&text).ok());
-    budget::costs(scenario.file.budget.as_ref(), kernel, &series.unwrap_or_default())
+    budget::costs(scenario.file.budget.as_ref(), on, &series.unwrap_or_default())
 }
 
 fn decide_budget(
     scenario: &Scenario,
-    counted_on: Option<&str>,
+    counted_on: Option<CountedOn<'_>>,
     sources: &Sources,
 ) -> Option<ExpectationResult> {
-    let (budget, kernel) = (scenario.file.budget.as_ref()?, counted_on?);
+    let (budget, on) = (scenario.file.budget.as_ref()?, counted_on?);
     let metrics = match sources.get(PROBE) {
         Some(Ok(metrics)) => metrics.as_slice(),
         _ => &[],
     };
-    budget::decide(budget, kernel, &budget::costs(Some(budget), kernel, metrics))
+    budget::decide(budget, on, &budget::costs(Some(budget), on, metrics))
 }
 
 fn judge_end(wanted: EndKind, end: &GuestEnd) -> Judgement {

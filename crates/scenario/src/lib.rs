@@ -26,7 +26,7 @@ mod splat;
 mod text;
 mod within;
 
-pub use budget::{BUDGET, Cost};
+pub use budget::{BUDGET, Cost, CountedOn};
 pub use builds::{Build, Content, own_name};
 pub use error::ScenarioError;
 pub use exit::{ExitCode, exit_code};

@@ -184,6 +184,7 @@ fn budgets() {
         error(probe, &format!("{budget}\n{probe}"))
     };
     insta::assert_snapshot!(with("[budget.instructions_per_run.drop]\ndrop_packet = { \"6.12\" = -1 }"), @"scenario.toml:7:26: a budget is a number of instructions from 0 on | -");
+    insta::assert_snapshot!(with("[budget.instructions_per_run.drop]\ndrop_packet = { \"6.12\" = { aya = 1 } }"), @"scenario.toml:7:26: expected a number of instructions, or one for each loader: { libbpf = 1.0, aya = 1.0 } | -");
     insta::assert_snapshot!(with("[budget]\ntolerance_percent = -0.5"), @"scenario.toml:7:21: a tolerance is a number of per cent from 0 on | -");
     insta::assert_snapshot!(with("[budget.instructions_per_event.drop]"), @"scenario.toml:6:9: unknown key `instructions_per_event` | did you mean `instructions_per_run`?");
     insta::assert_snapshot!(error("cpus = 1\n", "cpus = 1\nmust_fail = [\"budget\"]\n"), @"scenario.toml:5:14: unknown expectation `budget` | known here: counts");

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use comfy_table::{Table, presets::NOTHING};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use scenario::{Cost, Verdict, program_costs};
+use scenario::{Cost, CountedOn, Verdict, program_costs};
 use serde::Serialize;
 use toml_edit::{DocumentMut, InlineTable, Item, TableLike};
-use wire::Lane;
+use wire::{Lane, Loader};
 
 use crate::{
     cells::{Done, Setup, fetch_all, run_all},
@@ -24,24 +24,32 @@ use crate::{
 const HEADING: &str =
     "\n# What a run of each BPF program may cost, by kernel. `probelab budget --write` enters it.\n";
 
+/// What the numbers that hold for every loader are measured with.
+const MEASURED_WITH: Loader = Loader::Libbpf;
+
 /// A program of a scenario on a kernel.
 #[derive(Debug, Serialize)]
 struct Row {
     scenario: String,
     kernel: String,
+    loader: Loader,
     probe: String,
     program: String,
     runs: u64,
     instructions_per_run: f64,
     budget_instructions_per_run: Option<f64>,
     excess_instructions: Option<f64>,
+    #[serde(skip)]
+    tolerance_percent: f64,
 }
 
 impl Row {
-    fn new(done: &Done, cost: Cost) -> Self {
+    fn new(done: &Done, loader: Loader, tolerance_percent: f64, cost: Cost) -> Self {
         Self {
+            tolerance_percent,
             scenario: done.scenario.clone(),
             kernel: done.kernel.clone(),
+            loader,
             excess_instructions: cost.excess().map(|excess| (excess * 100.0).round() / 100.0),
             probe: cost.probe,
             program: cost.program,
@@ -51,8 +59,20 @@ impl Row {
         }
     }
 
+    /// To the last digit with the loader that the numbers are of.
     fn keeps(&self) -> bool {
-        self.excess_instructions.is_some_and(|excess| excess <= 0.0)
+        let (Some(budget), Some(excess)) = (self.budget_instructions_per_run, self.excess_instructions)
+        else {
+            return false;
+        };
+        match self.loader {
+            MEASURED_WITH => excess <= 0.0,
+            _ => excess <= self.tolerated(budget),
+        }
+    }
+
+    fn tolerated(&self, budget: f64) -> f64 {
+        budget * self.tolerance_percent / 100.0
     }
 }
 
@@ -86,13 +106,14 @@ pub async fn run(context: &Context, arguments: &Budget) -> Result<Exit> {
         );
         return Ok(Exit::CouldNotRun);
     }
-    if arguments.write {
-        write(context, &rows)?;
-    }
+    let entered = match arguments.write {
+        true => Some(write(context, &rows)?),
+        false => None,
+    };
     if arguments.json {
         out::json(&rows)?;
     } else {
-        print(&rows, arguments.write)?;
+        print(&rows, entered)?;
     }
     let holds = unsound.is_empty() && (arguments.write || rows.iter().all(Row::keeps));
     Ok(if holds { Exit::Passed } else { Exit::Failed })
@@ -135,14 +156,22 @@ fn has_costs(loaded: &Loaded) -> bool {
 
 fn measured(done: &Done, scenarios: &[Loaded]) -> Vec<Row> {
     let loaded = scenarios.iter().find(|loaded| loaded.name == done.scenario);
-    let (Some(record), Some(loaded)) = (&done.record, loaded) else {
+    let (Some(record), Some(loader), Some(loaded)) = (&done.record, done.loader, loaded) else {
         return Vec::new();
     };
-    let costs = program_costs(&loaded.scenario, &done.kernel, &record.outputs);
-    costs.into_iter().map(|cost| Row::new(done, cost)).collect()
+    let on = CountedOn {
+        kernel: &done.kernel,
+        loader,
+    };
+    let costs = program_costs(&loaded.scenario, on, &record.outputs);
+    let tolerance = loaded.scenario.budget_tolerance_percent();
+    costs
+        .into_iter()
+        .map(|cost| Row::new(done, loader, tolerance, cost))
+        .collect()
 }
 
-fn print(rows: &[Row], written: bool) -> Result<()> {
+fn print(rows: &[Row], entered: Option<usize>) -> Result<()> {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table.set_header([
@@ -171,15 +200,16 @@ fn print(rows: &[Row], written: bool) -> Result<()> {
     }
     out!("{table}");
     let above = rows.iter().filter(|row| !row.keeps()).count();
-    match written {
-        true => out!("{} entered", rows.len()),
-        false => out!("{above} of {} above their budget, or without one", rows.len()),
+    match entered {
+        Some(count) => out!("{count} of {} entered", rows.len()),
+        None => out!("{above} of {} above their budget, or without one", rows.len()),
     }
     Ok(())
 }
 
-/// Enters what was measured into the scenarios' own files.
-fn write(context: &Context, rows: &[Row]) -> Result<()> {
+/// Enters what was measured into the scenarios' own files; how many numbers.
+fn write(context: &Context, rows: &[Row]) -> Result<usize> {
+    let mut count = 0;
     let mut by_scenario: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     for row in rows {
         by_scenario.entry(&row.scenario).or_default().push(row);
@@ -194,16 +224,18 @@ fn write(context: &Context, rows: &[Row]) -> Result<()> {
         let text = std::fs::read_to_string(&path)
             .into_diagnostic()
             .wrap_err_with(shown)?;
-        let text = entered(&text, &rows).wrap_err_with(shown)?;
+        let (text, of_scenario) = entered(&text, &rows).wrap_err_with(shown)?;
+        count += of_scenario;
         std::fs::write(&path, text)
             .into_diagnostic()
             .wrap_err_with(shown)?;
     }
-    Ok(())
+    Ok(count)
 }
 
-/// A scenario's text with these numbers in it; everything else stays as it is.
-fn entered(text: &str, rows: &[&Row]) -> Result<String> {
+/// A scenario's text with these numbers in it, as far as they are entered, and how many are; everything else stays as it is.
+fn entered(text: &str, rows: &[&Row]) -> Result<(String, usize)> {
+    let mut count = 0;
     let mut document: DocumentMut = text.parse().into_diagnostic()?;
     let is_new = !document.contains_key("budget");
     let budget = table(&mut *document, "budget")?;
@@ -216,13 +248,53 @@ fn entered(text: &str, rows: &[&Row]) -> Result<String> {
         let kernels = kernels
             .as_table_like_mut()
             .ok_or_else(|| miette!("the budget of `{}` is no table of kernels", row.program))?;
-        kernels.insert(&row.kernel, toml_edit::value(row.instructions_per_run));
+        count += usize::from(enter(kernels, row)?);
         kernels.fmt();
     }
     if let (true, Some(budget)) = (is_new, document["budget"].as_table_mut()) {
         head(budget);
     }
-    Ok(document.to_string())
+    Ok((document.to_string(), count))
+}
+
+/// Enters a number for every loader; for the other loader one of its own, where it needs more than that. Whether it did.
+fn enter(kernels: &mut dyn TableLike, row: &Row) -> Result<bool> {
+    let now = row.instructions_per_run;
+    let Some(item) = kernels.get_mut(&row.kernel) else {
+        if row.loader != MEASURED_WITH {
+            return Err(miette!(
+                help = "`probelab budget --write` without --loader enters those",
+                "`{}` has no number on {} that {MEASURED_WITH} was measured with",
+                row.program,
+                row.kernel
+            ));
+        }
+        kernels.insert(&row.kernel, toml_edit::value(now));
+        return Ok(true);
+    };
+    if let Some(each) = item.as_table_like_mut() {
+        each.insert(row.loader.name(), toml_edit::value(now));
+        each.fmt();
+        return Ok(true);
+    }
+    let old = number(item)
+        .ok_or_else(|| miette!("the budget of `{}` on {} is no number", row.program, row.kernel))?;
+    if row.loader == MEASURED_WITH {
+        *item = toml_edit::value(now);
+        return Ok(true);
+    }
+    let needs_its_own = now > old + row.tolerated(old);
+    if needs_its_own {
+        let each = [(MEASURED_WITH.name(), old), (row.loader.name(), now)];
+        *item = toml_edit::value(InlineTable::from_iter(each));
+    }
+    Ok(needs_its_own)
+}
+
+/// A number, with a fraction or without one.
+fn number(item: &Item) -> Option<f64> {
+    item.as_float()
+        .or_else(|| item.as_integer().map(|whole| whole as f64))
 }
 
 /// Puts the heading above the first table that is written out.
@@ -257,13 +329,20 @@ mod tests {
         Row {
             scenario: "one".into(),
             kernel: kernel.into(),
+            loader: Loader::Libbpf,
             probe: "drop".into(),
             program: program.into(),
             runs: 1,
             instructions_per_run,
             budget_instructions_per_run: None,
             excess_instructions: None,
+            tolerance_percent: 10.0,
         }
+    }
+
+    /// The text with these numbers in it.
+    fn text_with(text: &str, rows: &[&Row]) -> String {
+        entered(text, rows).unwrap().0
     }
 
     const SCENARIO: &str = "about = \"x\" # why\n\n[[expect]]\nname = \"all\"\n";
@@ -274,13 +353,37 @@ mod tests {
             row("5.10", "drop_packet", 233.95),
             row("6.12", "drop_packet", 230.0),
         ];
-        let text = entered(SCENARIO, &rows.iter().collect::<Vec<_>>()).unwrap();
+        let text = text_with(SCENARIO, &rows.iter().collect::<Vec<_>>());
         let expected = format!(
             "{SCENARIO}{HEADING}[budget.instructions_per_run.drop]\ndrop_packet = {{ \"5.10\" = 233.95, \"6.12\" = 230.0 }}\n"
         );
         assert_eq!(text, expected);
-        let again = entered(&text, &[&row("6.12", "drop_packet", 231.5)]).unwrap();
+        let again = text_with(&text, &[&row("6.12", "drop_packet", 231.5)]);
         assert_eq!(again, expected.replace("230.0", "231.5"));
+    }
+
+    #[test]
+    fn the_other_loader_has_a_number_where_it_needs_one() {
+        let with_aya = |kernel, instructions| Row {
+            loader: Loader::Aya,
+            ..row(kernel, "drop_packet", instructions)
+        };
+        let measured = [
+            row("5.10", "drop_packet", 100.0),
+            row("6.12", "drop_packet", 100.0),
+        ];
+        let text = text_with(SCENARIO, &measured.iter().collect::<Vec<_>>());
+        let more = [with_aya("5.10", 109.0), with_aya("6.12", 120.0)];
+        let text = text_with(&text, &more.iter().collect::<Vec<_>>());
+        let line = "drop_packet = { \"5.10\" = 100.0, \"6.12\" = { libbpf = 100.0, aya = 120.0 } }\n";
+        assert!(text.ends_with(line), "{text}");
+        let text = text_with(&text, &[&row("6.12", "drop_packet", 101.0)]);
+        assert!(
+            text.ends_with(&line.replace("libbpf = 100.0", "libbpf = 101.0")),
+            "{text}"
+        );
+        let text = text_with(&text, &[&with_aya("6.12", 121.0)]);
+        assert!(text.contains("{ libbpf = 101.0, aya = 121.0 }"), "{text}");
     }
 
     fn project() -> Project {
@@ -320,7 +423,7 @@ mod tests {
     #[test]
     fn a_tolerance_that_is_there_stays() {
         let text = format!("{SCENARIO}\n[budget]\ntolerance_percent = 5 # interrupts\n");
-        let text = entered(&text, &[&row("6.12", "drop_packet", 230.0)]).unwrap();
+        let text = text_with(&text, &[&row("6.12", "drop_packet", 230.0)]);
         assert!(
             text.contains("tolerance_percent = 5 # interrupts\n\n[budget.instructions_per_run.drop]"),
             "{text}"
