@@ -37,6 +37,9 @@ const ARGUMENTS: &[(&str, &[&str])] = &[
     ("wakeuptime", &["1"]),
 ];
 
+/// Tools that look into a program which the guest does not have.
+const STRANGERS: &[(&str, &str)] = &[("bashreadline", "bash"), ("javagc", "a Java virtual machine")];
+
 /// Tries every tool that is there. libbpf is in all of them.
 pub fn try_all(out: &Path) -> Result<()> {
     // A limit that cannot be lifted is told by the tools that need more.
@@ -72,6 +75,12 @@ fn try_one(tool: &Path, props: &Props) -> Result<ObjectFinding> {
         .to_string_lossy()
         .into_owned();
     let name = file.trim_end_matches(PEERS.ending);
+    let mut finding = blank(name, Loader::Libbpf);
+    if let Some((_, program)) = STRANGERS.iter().find(|(tool, _)| *tool == name) {
+        let words = format!("it looks into {program}, which the guest does not have");
+        finding.whole = Step::not_tried(Reason::NeedsTarget, words);
+        return Ok(finding);
+    }
     let arguments = ARGUMENTS
         .iter()
         .find(|(tool, _)| *tool == name)
@@ -94,7 +103,6 @@ fn try_one(tool: &Path, props: &Props) -> Result<ObjectFinding> {
         .take(64 << 10)
         .read_to_string(&mut words)
         .unwrap_or_default();
-    let mut finding = blank(name, Loader::Libbpf);
     finding.whole = step(ended, &words);
     Ok(finding)
 }
@@ -122,7 +130,8 @@ fn step(ended: Option<ExitStatus>, words: &str) -> Step {
             } else {
                 line
             };
-            let reason = match reason::of_load(words, "") {
+            let log = last_log(words);
+            let reason = match reason::of_load(words, log) {
                 Reason::LoadRefused => reason::of_attach(words),
                 found => found,
             };
@@ -132,6 +141,14 @@ fn step(ended: Option<ExitStatus>, words: &str) -> Step {
             };
             Step::failed(reason, format!("{status}: {line}"))
         }
+    }
+}
+
+/// The verifier's log, which libbpf prints among its own words; nothing when the tool went on and failed to attach.
+fn last_log(words: &str) -> &str {
+    match words.rsplit_once("BEGIN PROG LOAD LOG") {
+        Some((_, log)) if !log.contains("attach") => log,
+        _ => "",
     }
 }
 
@@ -156,6 +173,15 @@ mod tests {
             missing.trouble().unwrap().words,
             "exit status: 1: prog 'f': failed to find kernel BTF type ID of 'gone': -3"
         );
+        let without_function =
+            failed("prog 'f': failed to create kprobe 'gone+0x0' perf event: No such file or directory\n");
+        assert_eq!(without_function.trouble().unwrap().reason, Reason::MissingHook);
+        let refused = failed("libbpf: -- BEGIN PROG LOAD LOG --\nBPF_STX uses reserved fields\n");
+        assert_eq!(refused.trouble().unwrap().reason, Reason::VerifierRejection);
+        let went_on = failed(
+            "libbpf: -- BEGIN PROG LOAD LOG --\nno\n-- END PROG LOAD LOG --\nfailed to attach: No such file or directory\n",
+        );
+        assert_eq!(went_on.trouble().unwrap().reason, Reason::MissingHook);
         assert_eq!(failed("").trouble().unwrap().reason, Reason::LoadRefused);
     }
 }

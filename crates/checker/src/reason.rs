@@ -41,7 +41,8 @@ const WORDS: &[(&str, Reason)] = &[
     ("missing BPF prog type", Reason::LoaderUnsupported),
     ("invalid program section", Reason::LoaderUnsupported),
     ("invalid map type", Reason::UnsupportedMapType),
-    ("failed to create", Reason::MapCreation),
+    ("failed to create: ", Reason::MapCreation),
+    ("failed to create map", Reason::MapCreation),
 ];
 
 /// Why a program or an object does not load. `log` is the verifier's, empty when it said nothing.
@@ -61,12 +62,13 @@ pub fn of_load(words: &str, log: &str) -> Reason {
 
 /// Why a program cannot be attached.
 pub fn of_attach(words: &str) -> Reason {
-    // Both loaders end with the text of the error number: ENOENT, ESRCH, ENODEV.
+    // Both loaders give the error number, its name or its text: ENOENT, ESRCH, ENODEV.
     let is_missing = [
         "os error 2)",
         "os error 3)",
         "os error 19)",
         "No such file or directory",
+        "No such process",
         "-ENOENT",
         "-ESRCH",
     ]
@@ -149,6 +151,16 @@ mod tests {
                 "libbpf: prog 'p': failed to find kernel BTF type ID of 'gone': -3",
                 "",
                 Reason::MissingHook,
+            ),
+            (
+                "libbpf: map 'm': failed to create: -EINVAL",
+                "",
+                Reason::MapCreation,
+            ),
+            (
+                "libbpf: prog 'p': failed to create kprobe 'gone+0x0' perf event: No such file or directory",
+                "",
+                Reason::LoadRefused,
             ),
             (
                 "libbpf: prog 'p': missing BPF prog type, check ELF section name 'xdp_prog'",

@@ -1,9 +1,10 @@
-//! Checks of BPF objects: objects go into a guest in batches, findings come back.
+//! Checks of BPF objects, and of ready-made tools that have theirs inside: they go into a guest, findings come back.
 //!
 //! One checkpoint per kernel holds the checker, ready and calibrated; each batch is one restore. A batch has a fixed size,
 //! so that what is found about an object does not depend on how many processors check.
 
 mod objects;
+mod tools;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -20,6 +21,7 @@ use wire::{
 };
 
 pub use objects::{ObjectFile, read_objects};
+pub use tools::{PEERS_PACKAGE, read_tools};
 
 /// The environment variable that names another checker.
 pub const CHECKER_VARIABLE: &str = "PROBELAB_CHECKER";
@@ -28,11 +30,6 @@ pub const CHECKER_VARIABLE: &str = "PROBELAB_CHECKER";
 const BATCH_OBJECTS: usize = 12;
 /// Bytes of the objects of one restore, unless one alone has more: half of what the shared memory takes in.
 const BATCH_BYTES: usize = 14 << 20;
-
-/// The peers are some forty tools, each given a few seconds of guest time.
-const PEERS_GUEST_SECONDS: u64 = 600;
-/// What that takes at most.
-const PEERS_WALL_DEADLINE: Duration = Duration::from_secs(1200);
 
 const CHECKER: &str = "/lab/bin/checker";
 const SOCKET: &str = "/run/checker.sock";
@@ -82,41 +79,6 @@ impl Checks {
             found.extend(result?);
         }
         Ok(found)
-    }
-
-    /// Tries the ready-made tools of the guest's packages on every kernel.
-    pub async fn run_peers(&self, kernels: &[Kernel]) -> Result<Vec<Found>> {
-        let (stage, bytes) = &self.stage()?;
-        let one = |kernel: &Kernel| {
-            let kernel = kernel.clone();
-            async move {
-                let request = Request {
-                    scenario: "the peers".into(),
-                    lane: self.lane,
-                    stage: stage.clone(),
-                    stage_blobs: vec![bytes.clone()],
-                    job: peers_job(),
-                    job_blobs: Vec::new(),
-                    wall_deadline: PEERS_WALL_DEADLINE,
-                };
-                let record = self.lab.run(&kernel, &request).await?;
-                let findings = findings(&record)?
-                    .ok_or_else(|| miette::miette!("the peers on {}: {}", kernel.label(), record.end))?;
-                let found = |finding| Found {
-                    kernel: kernel.label(),
-                    finding,
-                };
-                Ok(findings.into_iter().map(found).collect::<Vec<_>>())
-            }
-        };
-        let results: Vec<Result<Vec<Found>>> =
-            stream::iter(kernels).map(one).buffered(self.jobs).collect().await;
-        Ok(results
-            .into_iter()
-            .collect::<Result<Vec<_>>>()?
-            .into_iter()
-            .flatten()
-            .collect())
     }
 
     /// One restore. A guest that breaks takes the findings of its whole batch along, so each object then gets a guest of
@@ -258,15 +220,6 @@ fn job(loaders: &[Loader], batch: &[ObjectFile]) -> Job {
     }
 }
 
-fn peers_job() -> Job {
-    let command = [CHECKER, "peers", FINDINGS].map(str::to_owned).to_vec();
-    Job {
-        deadline_guest_seconds: PEERS_GUEST_SECONDS,
-        loads: vec![program("peers", command)],
-        ..job(&[], &[])
-    }
-}
-
 /// Objects that go together.
 fn batches(objects: &[ObjectFile]) -> Vec<&[ObjectFile]> {
     let mut batches = Vec::new();
@@ -321,6 +274,7 @@ mod tests {
     fn objects(sizes: &[usize]) -> Vec<ObjectFile> {
         let object = |(index, size): (usize, &usize)| ObjectFile {
             name: format!("{index}.o"),
+            path: PathBuf::new(),
             bytes: vec![0; *size],
         };
         sizes.iter().enumerate().map(object).collect()

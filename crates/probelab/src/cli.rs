@@ -417,7 +417,7 @@ pub enum Cache {
         /// Days without use after which a thing goes; 0 deletes everything
         #[arg(long, default_value_t = 30)]
         days: u64,
-        /// Only these kinds: checkpoints, kernels, rootfs, apt, records
+        /// Only these kinds: checkpoints, kernels, rootfs, packages, apt, records
         #[arg(long, value_name = "KIND")]
         kind: Vec<String>,
     },

@@ -135,6 +135,17 @@ impl Context {
         }
     }
 
+    /// A folder with all files of a package that the root filesystem is made of, if it is.
+    pub async fn package(&self, built: &Built, name: &str) -> Result<Option<PathBuf>> {
+        let recipe = Rootfs::read(&self.project.path("vm/rootfs.toml"))?;
+        let mirror = self.common.mirror.as_deref();
+        let fetching = rootfs::package(&self.cache, built, &recipe.suite, mirror, name, &self.progress);
+        tokio::select! {
+            folder = fetching => Ok(folder?),
+            () = self.cancel.cancelled() => Err(vm::Error::Interrupted.into()),
+        }
+    }
+
     /// The lab for a lane.
     pub async fn lab(&self, lane: Lane) -> Result<Lab> {
         let installed = match lane {

@@ -25,16 +25,23 @@ pub fn print(done: &[Done], json: bool) -> Result<()> {
 
 /// Prints the report in a format; `command` is what a picture shows above it.
 pub fn print_as(done: &[Done], format: Format, command: &str) -> Result<()> {
+    let cells: Vec<Cell<'_>> = done.iter().map(Done::cell).collect();
     match format {
         Format::Text => print(done, false),
-        other => text(&rendered(done, other, command)?),
+        other => text(&rendered(&cells, other, command)?),
     }
 }
 
 /// Writes the reports that were asked for.
 pub fn write_all(done: &[Done], reports: &Reports, command: &str) -> Result<()> {
+    let cells: Vec<Cell<'_>> = done.iter().map(Done::cell).collect();
+    write_cells(&cells, reports, command)
+}
+
+/// The same of cells that came of something else than runs.
+pub fn write_cells(cells: &[Cell<'_>], reports: &Reports, command: &str) -> Result<()> {
     for file in &reports.files {
-        write(&file.path, &rendered(done, file.format, command)?)?;
+        write(&file.path, &rendered(cells, file.format, command)?)?;
     }
     Ok(())
 }
@@ -51,16 +58,15 @@ pub fn exit(done: &[Done]) -> Exit {
     Exit::from_code(exit_code(done.iter().map(|done| &done.judgement)) as u8)
 }
 
-fn rendered(done: &[Done], format: Format, command: &str) -> Result<String> {
-    let cells: Vec<Cell<'_>> = done.iter().map(Done::cell).collect();
+fn rendered(cells: &[Cell<'_>], format: Format, command: &str) -> Result<String> {
     Ok(match format {
-        Format::Text => for_people(&cells, Style::Plain),
-        Format::Json => to_json(&cells).into_diagnostic()?,
-        Format::Ndjson => to_ndjson(&cells).into_diagnostic()?,
-        Format::Junit => to_junit(&cells).into_diagnostic()?,
-        Format::Ktap => to_ktap(&cells),
-        Format::Markdown => to_markdown(&cells),
-        Format::Html => to_html(&cells).into_diagnostic()?,
-        Format::Svg => to_svg(&cells, command),
+        Format::Text => for_people(cells, Style::Plain),
+        Format::Json => to_json(cells).into_diagnostic()?,
+        Format::Ndjson => to_ndjson(cells).into_diagnostic()?,
+        Format::Junit => to_junit(cells).into_diagnostic()?,
+        Format::Ktap => to_ktap(cells),
+        Format::Markdown => to_markdown(cells),
+        Format::Html => to_html(cells).into_diagnostic()?,
+        Format::Svg => to_svg(cells, command),
     })
 }

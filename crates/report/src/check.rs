@@ -1,9 +1,10 @@
-//! What a check of BPF objects found, for people and for tools: table, CSV in veristat's names, JSON, and a comparison
-//! with an older CSV.
+//! What a check of BPF objects found, for people and for tools: table, CSV in veristat's names, JSON, a comparison with an
+//! older CSV, and cells for the reports of a matrix.
 
 mod compare;
 mod csv;
 mod json;
+mod judged;
 mod table;
 
 use wire::{ObjectFinding, ProgramFinding, Step, Trouble};
@@ -12,6 +13,7 @@ pub use compare::{Change, Comparison, Gate, Old, compare};
 pub use csv::{COLUMNS, CsvError, canonical, to_csv};
 pub(crate) use json::Report as JsonReport;
 pub use json::{CHECK_SCHEMA_VERSION, check_to_json};
+pub use judged::judge_check;
 pub use table::{check_details, check_table, comparison_text};
 
 /// How far every program has to come.

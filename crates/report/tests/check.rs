@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use report::{
-    Published, Style,
+    Cell, Published, Style,
     check::{
         COLUMNS, Checked, Gate, Need, Old, check_details, check_passed, check_table, check_to_json, compare,
-        comparison_text, to_csv,
+        comparison_text, judge_check, to_csv,
     },
-    schema,
+    schema, to_ktap,
 };
+use scenario::Verdict;
 use wire::{Loader, MapFinding, ObjectFinding, ProgramFinding, Reason, Step, VerifierCounts};
 
 fn program(name: &str) -> ProgramFinding {
@@ -296,4 +297,38 @@ fn what_is_no_gate_or_no_csv_is_said() {
         Old::parse("a,b\n1,2\n").unwrap_err().to_string(),
         "the file has no column `file_name`"
     );
+}
+
+#[test]
+fn an_object_is_a_cell_of_a_matrix_and_each_program_an_expectation() {
+    let (good, mixed) = (object(vec![program("good")]), mixed());
+    let none_tried = object(vec![ProgramFinding {
+        attach: Step::not_tried(Reason::NeedsTarget, "its section does not name a function"),
+        ..program("without_target")
+    }]);
+    let judged = [("7.2", &good), ("6.12", &mixed), ("5.10", &none_tried)]
+        .map(|(kernel, finding)| (kernel, finding, judge_check(on(kernel, finding), Need::Attach)));
+    let held: Vec<bool> = judged[1].2.results.iter().map(|result| result.held).collect();
+    assert_eq!(
+        held,
+        [true, false, true],
+        "it need not fire, and one has no target"
+    );
+    assert_eq!(judged[0].2.verdict, Verdict::Passed);
+    let fires = judge_check(on("6.12", &mixed), Need::Fire);
+    assert_eq!(fires.results.iter().filter(|result| !result.held).count(), 2);
+
+    let cells: Vec<Cell<'_>> = judged
+        .iter()
+        .map(|(kernel, finding, judgement)| Cell {
+            scenario: &finding.file_name,
+            kernel,
+            loader: Some(finding.loader),
+            probes: &[],
+            record: None,
+            judgement,
+            replay: Some("probelab check tool.bpf.o"),
+        })
+        .collect();
+    insta::assert_snapshot!(to_ktap(&cells));
 }

@@ -17,7 +17,7 @@ use crate::{IoContext, Result, digest::real_bytes};
 pub const VARIABLE: &str = "PROBELAB_CACHE";
 
 /// The kinds of things in the cache, each a folder.
-pub const KINDS: [&str; 5] = ["checkpoints", "kernels", "rootfs", "apt", "records"];
+pub const KINDS: [&str; 6] = ["checkpoints", "kernels", "rootfs", "packages", "apt", "records"];
 
 /// A process works on what was touched within this time, as far as its age can tell.
 const RECENT: Duration = Duration::from_secs(3600);

@@ -92,6 +92,18 @@ pub enum Error {
         /// Version of the pin.
         version: String,
     },
+    /// A package of the root filesystem that the mirror no longer serves.
+    #[error("the mirror no longer serves {package} {version}, of which the guest is made")]
+    #[diagnostic(
+        code(probelab::package_gone),
+        help("`probelab rootfs update` pins what it serves now; --mirror URL reads a permanent archive")
+    )]
+    PackageGone {
+        /// Its name.
+        package: String,
+        /// Its version.
+        version: String,
+    },
     /// Bytes that are not what the lock says.
     #[error("{what} is not what it should be: sha256 {found}, expected {expected}")]
     #[diagnostic(code(probelab::digest_mismatch), help("{help}"))]

@@ -13,6 +13,8 @@ const LARGEST_BYTES: usize = 30 << 20;
 pub struct ObjectFile {
     /// What it is called in reports: the name of its file, or its path where that is not enough to tell it from others.
     pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
@@ -75,6 +77,7 @@ pub fn read_objects(paths: &[PathBuf]) -> Result<Vec<ObjectFile>> {
             } else {
                 path.display().to_string()
             },
+            path: path.clone(),
             bytes,
         });
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use report::check::{Gate, Need};
 
-use super::{Loaders, OwnKernel, Where};
+use super::{Loaders, OwnKernel, Reports, Where};
 
 /// `probelab check`.
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ pub struct Check {
     /// BPF objects (*.bpf.o), or folders of them
     #[arg(required_unless_present = "peers", value_name = "OBJECT")]
     pub objects: Vec<PathBuf>,
-    /// Instead of objects, the bcc tools of the guest's packages: which of them start
+    /// Instead of objects, bcc's tools as Debian builds them (libbpf-tools): which of them start
     #[arg(long, conflicts_with_all = ["objects", "loader", "need"])]
     pub peers: bool,
     /// Kernels: `all` (the quick set), `wide` (every pin), `lts`, `latest-per-series`, `rt`, a name (6.12), a version,
@@ -43,6 +43,8 @@ pub struct Check {
     /// Columns of the CSV, separated by commas (default: all)
     #[arg(long, value_name = "COLUMNS", requires = "csv", value_delimiter = ',')]
     pub emit: Vec<String>,
+    #[command(flatten)]
+    pub reports: Reports,
     /// Compare with the CSV of an older check, ours or veristat's
     #[arg(long, value_name = "OLD.csv")]
     pub compare: Option<PathBuf>,

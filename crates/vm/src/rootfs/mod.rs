@@ -5,6 +5,7 @@
 
 mod build;
 mod pack;
+mod package;
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use build::build_in;
 pub use pack::pack;
+pub use package::package;
 
 use crate::{
     Error, IoContext, Progress, Result,

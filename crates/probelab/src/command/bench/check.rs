@@ -79,6 +79,7 @@ async fn measure(
     checks.run(kernels, std::slice::from_ref(object)).await?;
     let copy = |number: usize| ObjectFile {
         name: format!("{number}/{}", object.name),
+        path: object.path.clone(),
         bytes: object.bytes.clone(),
     };
     let objects: Vec<ObjectFile> = (0..copies).map(copy).collect();
