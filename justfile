@@ -15,14 +15,13 @@ probe_scenarios := "activity calls-fortran connect-latency drop-filter http-late
 default:
     @just --list --unsorted
 
-# What is in the guest must not depend on where it was built: its bytes are inputs of every digest.
-cargo_home := env("CARGO_HOME", home_directory() / ".cargo")
-# Without optimization across the units of a crate, which names symbols by a hash that is another one in another folder.
-no_paths := "-C lto=off --remap-path-prefix=" + justfile_directory() + "=/probelab --remap-path-prefix=" + cargo_home + "=/cargo"
+# What is in the guest must not depend on where it was built: its bytes are inputs of every digest. ci/rustc takes the folders out
+# of them, and there is no optimization across the units of a crate, which names symbols by a hash that differs by folder.
+guest_flags := "-C target-feature=+crt-static -C lto=off"
 
 # Build everything: the static programs of the guest, then the lab.
 build:
-    RUSTFLAGS="-C target-feature=+crt-static {{ no_paths }}" cargo build --release --locked --target {{ static_target }} -p guest -p probed -p checker
+    RUSTFLAGS="{{ guest_flags }}" PROBELAB_RUSTC_WRAPPER="${RUSTC_WRAPPER:-}" RUSTC_WRAPPER='{{ justfile_directory() }}/ci/rustc' cargo build --release --locked --target {{ static_target }} -p guest -p probed -p checker
     cargo build --release --locked -p probelab
 
 # Unit, property and snapshot tests; formatting and lints.

@@ -23,6 +23,7 @@ use crate::{
     open::{Context, PROBED_VARIABLE},
     oracle_tools::judge_record,
     pairs,
+    plan::Unit,
     show::{DONE, with_help},
 };
 
@@ -133,6 +134,17 @@ impl Done {
             replay: self.replay.as_deref(),
         }
     }
+}
+
+/// The cells of a unit of which there is no record.
+pub fn without_runs(scenarios: &[Loaded], unit: &Unit, judgement: &Judgement) -> Vec<Done> {
+    let Some(loaded) = scenarios.iter().find(|loaded| loaded.name == unit.scenario) else {
+        return Vec::new();
+    };
+    unit.loaders
+        .iter()
+        .map(|loader| Done::without_record(loaded, &unit.series, *loader, judgement.clone()))
+        .collect()
 }
 
 /// One run to do.

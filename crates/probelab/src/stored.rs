@@ -29,10 +29,13 @@ pub async fn all(context: &Context, folder: &Path) -> Result<Vec<Done>> {
         }
     }
     paths.sort();
-    for path in &paths {
-        context
-            .progress
-            .step("report", format!("judging {}", path.display()));
+    // Where progress is lines in a log, a line for each would bury the rest.
+    let stride = paths.len().div_ceil(10).max(1);
+    for (index, path) in paths.iter().enumerate() {
+        if index % stride == 0 {
+            let what = format!("judging record {} of {}", index + 1, paths.len());
+            context.progress.step("report", what);
+        }
         match one(&known, path).await {
             Ok(run) => done.push(run),
             Err(error) => context.progress.notice("report", format!("left out: {error:#}")),

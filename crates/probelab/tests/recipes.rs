@@ -61,6 +61,26 @@ fn the_script_refuses_what_it_does_not_know_before_it_builds() {
 }
 
 #[test]
+fn the_script_merges_no_two_records_that_contradict_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let merge = |name: &str| folder.path().join("parts").join(name).join("records");
+    for (part, text) in [("one", "{}"), ("two", "{ }")] {
+        fs::create_dir_all(merge(part)).unwrap();
+        fs::write(merge(part).join("canary-6.12.json"), text).unwrap();
+    }
+    let said = said(
+        Command::new(root().join("ci/matrix"))
+            .arg("--merge")
+            .arg(folder.path().join("parts"))
+            .arg("--out")
+            .arg(folder.path().join("out")),
+    );
+    assert_eq!(said.code, 2, "{said:?}");
+    let words = "there are two records canary-6.12.json, which differ";
+    assert!(said.error.contains(words), "{said:?}");
+}
+
+#[test]
 fn the_script_reports_what_the_recipe_left() {
     let recipe = read("justfile");
     let (_, loader) = recipe.split_once("env(\"PROBELAB_TEST_LOADER\", \"").unwrap();

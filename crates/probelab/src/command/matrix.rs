@@ -10,7 +10,7 @@ use vm::kernels::{Kernel, Source};
 use wire::{Lane, Loader};
 
 use crate::{
-    cells::{Done, Setup, Take, records_folder, run_all},
+    cells::{Done, Setup, Take, records_folder, run_all, without_runs},
     cli::MatrixRun,
     exit::Exit,
     files::Loaded,
@@ -150,16 +150,6 @@ async fn fetched(context: &Context, source: &Source) -> Result<Result<Kernel, St
 
 fn is_interruption(error: &Report) -> bool {
     matches!(error.downcast_ref(), Some(vm::Error::Interrupted))
-}
-
-fn without_runs(scenarios: &[Loaded], unit: &Unit, judgement: &Judgement) -> Vec<Done> {
-    let Some(loaded) = scenarios.iter().find(|loaded| loaded.name == unit.scenario) else {
-        return Vec::new();
-    };
-    unit.loaders
-        .iter()
-        .map(|loader| Done::without_record(loaded, &unit.series, *loader, judgement.clone()))
-        .collect()
 }
 
 /// Where a run stands in the report: by kernel, scenario and loader.

@@ -6,7 +6,7 @@ use vm::kernels::Source;
 use wire::{Lane, Loader, Record};
 
 use crate::{
-    cells::Done,
+    cells::{Done, without_runs},
     cli::ReportOf,
     exit::Exit,
     files::Loaded,
@@ -76,20 +76,15 @@ fn wanted(context: &Context, arguments: &ReportOf) -> Result<Option<Wanted>> {
 impl Wanted {
     /// The cells of which nothing is here: a part of the matrix that did not run, or not to its end.
     fn missing(&self, done: &[Done]) -> Vec<Done> {
+        let judgement = Judgement::infra("there is no record of it: it did not run, or its record got lost");
         let mut missing = Vec::new();
         for unit in &self.units {
-            let loaded = self.scenarios.iter().find(|loaded| loaded.name == unit.scenario);
-            let source = self.sources.iter().find(|source| source.name() == unit.series);
-            let (Some(loaded), Some(source)) = (loaded, source) else {
+            let Some(source) = self.sources.iter().find(|source| source.name() == unit.series) else {
                 continue;
             };
-            for loader in unit.loaders.iter().copied() {
-                if !done.iter().any(|done| is_of(done, unit, loader, source)) {
-                    let judgement =
-                        Judgement::infra("there is no record of it: it did not run, or its record got lost");
-                    missing.push(Done::without_record(loaded, &unit.series, loader, judgement));
-                }
-            }
+            let is_missing = |cell: &Done| !done.iter().any(|done| is_of(done, unit, cell.loader, source));
+            let cells = without_runs(&self.scenarios, unit, &judgement);
+            missing.extend(cells.into_iter().filter(is_missing));
         }
         missing
     }

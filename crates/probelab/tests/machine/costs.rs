@@ -30,13 +30,15 @@ fn probes() -> Vec<String> {
     probes
 }
 
-/// A section without a target, and one that the stimulus comes by: it sleeps. It has nothing that a uprobe could sit on.
-const TARGETS: (&str, &str) = ("SEC(\"kprobe\")", "SEC(\"kprobe/hrtimer_nanosleep\")");
+/// A section that names no function.
+const ANYWHERE: &str = "SEC(\"kprobe\")";
+/// One with a function that the stimulus comes by: it sleeps. It has nothing that a uprobe could sit on.
+const AT_SLEEP: &str = "SEC(\"kprobe/hrtimer_nanosleep\")";
 
 /// The source of a probe, each kprobe of it with a target.
 fn source(name: &str) -> String {
     let own = fs::read_to_string(project().join(format!("bpf/{name}.bpf.c"))).unwrap();
-    own.replace(TARGETS.0, TARGETS.1)
+    own.replace(ANYWHERE, AT_SLEEP)
 }
 
 /// Builds an object of this text beside the headers of `bpf/`, as the probes' build scripts do.
