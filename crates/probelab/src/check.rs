@@ -69,11 +69,18 @@ impl Checks {
             .flat_map(|kernel| batches.iter().map(move |batch| (kernel, *batch)))
             .collect();
         let stage = &stage;
-        let results: Vec<Result<Vec<Found>>> = stream::iter(cells)
-            .map(|(kernel, batch)| self.batch(stage, kernel, batch))
-            .buffered(self.jobs)
-            .collect()
-            .await;
+        let parts = cells
+            .into_iter()
+            .map(|(kernel, batch)| self.batch(stage, kernel, batch));
+        self.all(parts).await
+    }
+
+    /// Does the parts, as many at once as guests may be, and puts what they found in their order.
+    async fn all<P>(&self, parts: impl Iterator<Item = P>) -> Result<Vec<Found>>
+    where
+        P: Future<Output = Result<Vec<Found>>>,
+    {
+        let results: Vec<Result<Vec<Found>>> = stream::iter(parts).buffered(self.jobs).collect().await;
         let mut found = Vec::new();
         for result in results {
             found.extend(result?);

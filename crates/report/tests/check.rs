@@ -318,6 +318,13 @@ fn an_object_is_a_cell_of_a_matrix_and_each_program_an_expectation() {
     let fires = judge_check(on("6.12", &mixed), Need::Fire);
     assert_eq!(fires.results.iter().filter(|result| !result.held).count(), 2);
 
+    let lost = ObjectFinding {
+        whole: Step::failed(Reason::Infra, "QEMU was lost"),
+        ..object(Vec::new())
+    };
+    let verdict = judge_check(on("6.12", &lost), Need::Load).verdict;
+    assert!(matches!(verdict, Verdict::Infra { .. }), "{verdict:?}");
+
     let cells: Vec<Cell<'_>> = judged
         .iter()
         .map(|(kernel, finding, judgement)| Cell {

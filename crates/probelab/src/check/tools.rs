@@ -4,7 +4,6 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use futures::{StreamExt, stream};
 use miette::{IntoDiagnostic, Result, WrapErr};
 use vm::{kernels::Kernel, run::Request};
 use wire::{File, Job, Loader, ObjectFinding, Stage, check_stage::PEERS};
@@ -50,16 +49,8 @@ impl Checks {
     pub async fn run_peers(&self, kernels: &[Kernel], tools: &[ObjectFile]) -> Result<Vec<Found>> {
         let stage = &self.stage()?;
         let sent = &Sent::new(tools);
-        let results: Vec<Result<Vec<Found>>> = stream::iter(kernels)
-            .map(|kernel| self.peers_on(stage, kernel, sent))
-            .buffered(self.jobs)
-            .collect()
-            .await;
-        let mut found = Vec::new();
-        for result in results {
-            found.extend(result?);
-        }
-        Ok(found)
+        let parts = kernels.iter().map(|kernel| self.peers_on(stage, kernel, sent));
+        self.all(parts).await
     }
 
     async fn peers_on(
