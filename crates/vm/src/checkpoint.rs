@@ -48,6 +48,8 @@ pub struct Ingredients<'a> {
     pub installed: &'a Installed,
     /// The kernel.
     pub kernel: &'a Kernel,
+    /// Processors that the job may bring online, 1 or 2.
+    pub cpus: u32,
     /// The root filesystem.
     pub rootfs: &'a Built,
     /// The guest program.
@@ -75,7 +77,7 @@ impl Ingredients<'_> {
     pub fn key(&self) -> Result<String> {
         let image = image::digest(self.rootfs, self.guest, self.kernel)?;
         Ok(wire::digest_hex(&[
-            description(Lane::Virtual).as_bytes(),
+            description(Lane::Virtual, self.cpus).as_bytes(),
             self.installed.version_line.as_bytes(),
             self.installed.firmware.as_bytes(),
             image.as_bytes(),
@@ -211,6 +213,7 @@ async fn make(
     image::write(ingredients.rootfs, ingredients.guest, ingredients.kernel, &initrd)?;
     let machine = Machine {
         lane: Lane::Virtual,
+        cpus: ingredients.cpus,
         kernel: ingredients.kernel.image.clone(),
         initrd: Some(initrd),
         memory: Memory::Template(made.join("template")),
@@ -218,9 +221,10 @@ async fn make(
     };
     let mut qemu = Qemu::start(ingredients.installed, &machine, scratch.path()).await?;
     qemu.write_message(&ingredients.boot_message()?)?;
+    let preferred = qemu.prefer_main_thread();
     qemu.resume().await?;
     let console = made.join("console");
-    let stopped = wait_for_stop(&mut qemu, &console, cancel).await;
+    let stopped = wait_for_stop(&mut qemu, preferred, &console, cancel).await;
     if let Err(error) = stopped {
         qemu.kill().await;
         return Err(if free_bytes(&checkpoints) < (1 << 20) {
@@ -239,6 +243,7 @@ async fn make(
         tracing::debug!(jump_ns, "the clock ran on after the stop");
         return Ok(false);
     }
+    state::forget_instructions(&made.join("state"))?;
     seal(&made, ingredients).await?;
     fs::rename(&made, folder).at("keeping", folder)?;
     Ok(true)
@@ -273,8 +278,14 @@ fn make_room(
     })
 }
 
-/// Waits until the guest stops itself; anything else that it does is an error.
-async fn wait_for_stop(qemu: &mut Qemu, console: &Path, cancel: &CancellationToken) -> Result<()> {
+/// Waits until the guest stops itself; anything else that it does is an error. `preferred` says whether QEMU's main thread
+/// overtakes the others anyway.
+async fn wait_for_stop(
+    qemu: &mut Qemu,
+    preferred: bool,
+    console: &Path,
+    cancel: &CancellationToken,
+) -> Result<()> {
     let deadline = Instant::now() + BOOT_PATIENCE;
     let mut tick = tokio::time::interval(LOOK);
     let mut announced = false;
@@ -292,10 +303,10 @@ async fn wait_for_stop(qemu: &mut Qemu, console: &Path, cancel: &CancellationTok
                 Notice::Gone => break GuestEnd::QemuLost { reason: qemu.last_words() },
             },
             _ = tick.tick() => {
-                if !announced && qemu.stop_time()? != 0 {
+                if !preferred && !announced && qemu.stop_time()? != 0 {
                     announced = true;
                     // Without it a jump is only likelier, and is recognised.
-                    if let Err(error) = qemu.prefer_main_thread() {
+                    if let Err(error) = qemu.rest_other_threads() {
                         tracing::debug!("the stop cannot be prepared: {error}");
                     }
                 }

@@ -38,6 +38,8 @@ pub enum Console {
 pub struct Machine {
     /// Which lane it is for: `virtual` or `kvm`.
     pub lane: Lane,
+    /// Processors that the job may bring online, 1 or 2.
+    pub cpus: u32,
     /// Bootable kernel image.
     pub kernel: PathBuf,
     /// Initramfs; a restored machine has it in its memory already.
@@ -52,8 +54,8 @@ impl Machine {
     /// The arguments of the QEMU process.
     pub fn arguments(&self) -> Vec<String> {
         [
-            accelerator(self.lane),
-            board(&self.memory),
+            accelerator(self.lane, self.takes_turns()),
+            board(self.lane, self.cpus, &self.memory),
             window(),
             clock(self.lane),
             quiet_devices(),
@@ -64,13 +66,23 @@ impl Machine {
         ]
         .concat()
     }
+
+    /// Whether QEMU's main thread and the emulating one take turns (see [`accelerator`]): in every run that is exact.
+    /// Not while a checkpoint is made, because QEMU's migration thread reads a clock without asking for its turn and
+    /// ends the process (QEMU 10.0, `replay/replay-time.c`), and not where someone types.
+    fn takes_turns(&self) -> bool {
+        self.lane == Lane::Virtual
+            && self.cpus == 1
+            && matches!(self.memory, Memory::CopyOf(_))
+            && matches!(self.console, Console::File(_))
+    }
 }
 
 /// What of the machine goes into the key of a checkpoint: all arguments that do not name a file.
-pub fn description(lane: Lane) -> String {
+pub fn description(lane: Lane, cpus: u32) -> String {
     let parts = [
-        accelerator(lane),
-        board(&Memory::Own),
+        accelerator(lane, false),
+        board(lane, cpus, &Memory::Own),
         window(),
         clock(lane),
         quiet_devices(),
@@ -85,14 +97,22 @@ fn strings<const N: usize>(parts: [&str; N]) -> Vec<String> {
 
 /// `shift=0` makes one instruction one nanosecond; `sleep=off` lets an idle guest jump to its next timer;
 /// `align=off` never waits for the host's clock. `qemu64` has no instruction that reads host randomness.
-fn accelerator(lane: Lane) -> Vec<String> {
+///
+/// `rr=record` is there for the lock that comes with it; what is recorded goes nowhere. Without it QEMU's main thread may
+/// look at the processor between its halting and the accounting of its last instructions (QEMU 10.0: `halted` is set by
+/// `helper_hlt`, `icount_process_data` comes after `cpu_exec` has returned, and `icount_start_warp_timer` asks nothing
+/// but `halted`). It then lets the clock jump too far by these instructions, and the run takes another course.
+fn accelerator(lane: Lane, takes_turns: bool) -> Vec<String> {
     match lane {
         Lane::Kvm => strings(["-accel", "kvm", "-cpu", "host"]),
         _ => strings([
             "-accel",
             "tcg",
             "-icount",
-            "shift=0,sleep=off,align=off",
+            match takes_turns {
+                true => "shift=0,sleep=off,align=off,rr=record,rrfile=/dev/null",
+                false => "shift=0,sleep=off,align=off",
+            },
             "-cpu",
             "qemu64",
             // Seeds QEMU's own generator, from which the guest's boot-time entropy comes.
@@ -103,8 +123,15 @@ fn accelerator(lane: Lane) -> Vec<String> {
 }
 
 /// No HPET: its saved counter would depend on when QEMU noticed the guest's stop, and no kernel here uses it.
-/// Two processors are there; one is brought up before a checkpoint, because only then a restore is exact.
-fn board(memory: &Memory) -> Vec<String> {
+///
+/// An exact machine has one processor, because QEMU records no more, and a place for a second, so that the kernel
+/// reckons with two: what is kept per processor then has more than one value, as on other machines. Where the job may
+/// bring up the second, both are there; one is brought up before a checkpoint.
+fn board(lane: Lane, cpus: u32, memory: &Memory) -> Vec<String> {
+    let processors = match (lane, cpus) {
+        (Lane::Virtual, 1) => "1,maxcpus=2",
+        _ => "2",
+    };
     let size = format!("{MEMORY_MIB}M");
     let backend = match memory {
         Memory::Template(path) => {
@@ -120,7 +147,13 @@ fn board(memory: &Memory) -> Vec<String> {
         ),
         Memory::Own => format!("memory-backend-ram,id=ram,size={size}"),
     };
-    let mut arguments = strings(["-machine", "pc,memory-backend=ram,hpet=off", "-smp", "2", "-m"]);
+    let mut arguments = strings([
+        "-machine",
+        "pc,memory-backend=ram,hpet=off",
+        "-smp",
+        processors,
+        "-m",
+    ]);
     arguments.extend([MEMORY_MIB.to_string(), "-object".into(), backend]);
     arguments
 }
@@ -237,10 +270,11 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_machine_differs_only_in_how_its_memory_is_backed() {
+    fn a_restored_machine_differs_only_in_how_its_memory_is_backed_and_in_taking_turns() {
         let machine = |memory, initrd: Option<&str>| {
             Machine {
                 lane: Lane::Virtual,
+                cpus: 1,
                 kernel: "vmlinuz".into(),
                 initrd: initrd.map(Into::into),
                 memory,
@@ -249,7 +283,43 @@ mod tests {
             .arguments()
             .join(" ")
         };
-        insta::assert_snapshot!(machine(Memory::Template("t".into()), Some("initrd")), @"-accel tcg -icount shift=0,sleep=off,align=off -cpu qemu64 -seed 42 -machine pc,memory-backend=ram,hpet=off -smp 2 -m 1024 -object memory-backend-file,id=ram,size=1024M,mem-path=t,share=on -object memory-backend-memfd,id=shm,share=on,size=64M -device ivshmem-plain,memdev=shm,master=on -rtc base=2026-01-01,clock=vm -nodefaults -no-reboot -display none -device pvpanic -action panic=pause -serial file:console -kernel vmlinuz -initrd initrd -append console=ttyS0 panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 nokaslr quiet maxcpus=1 lpj=4000000 tsc=reliable no_timer_check damon_stat.enabled=0 -qmp stdio -S");
-        insta::assert_snapshot!(machine(Memory::CopyOf("t".into()), None), @"-accel tcg -icount shift=0,sleep=off,align=off -cpu qemu64 -seed 42 -machine pc,memory-backend=ram,hpet=off -smp 2 -m 1024 -object memory-backend-file,id=ram,size=1024M,mem-path=t,share=off,readonly=on,rom=off -object memory-backend-memfd,id=shm,share=on,size=64M -device ivshmem-plain,memdev=shm,master=on -rtc base=2026-01-01,clock=vm -nodefaults -no-reboot -display none -device pvpanic -action panic=pause -serial file:console -kernel vmlinuz -append console=ttyS0 panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 nokaslr quiet maxcpus=1 lpj=4000000 tsc=reliable no_timer_check damon_stat.enabled=0 -qmp stdio -S -incoming defer");
+        insta::assert_snapshot!(machine(Memory::Template("t".into()), Some("initrd")), @"-accel tcg -icount shift=0,sleep=off,align=off -cpu qemu64 -seed 42 -machine pc,memory-backend=ram,hpet=off -smp 1,maxcpus=2 -m 1024 -object memory-backend-file,id=ram,size=1024M,mem-path=t,share=on -object memory-backend-memfd,id=shm,share=on,size=64M -device ivshmem-plain,memdev=shm,master=on -rtc base=2026-01-01,clock=vm -nodefaults -no-reboot -display none -device pvpanic -action panic=pause -serial file:console -kernel vmlinuz -initrd initrd -append console=ttyS0 panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 nokaslr quiet maxcpus=1 lpj=4000000 tsc=reliable no_timer_check damon_stat.enabled=0 -qmp stdio -S");
+        insta::assert_snapshot!(machine(Memory::CopyOf("t".into()), None), @"-accel tcg -icount shift=0,sleep=off,align=off,rr=record,rrfile=/dev/null -cpu qemu64 -seed 42 -machine pc,memory-backend=ram,hpet=off -smp 1,maxcpus=2 -m 1024 -object memory-backend-file,id=ram,size=1024M,mem-path=t,share=off,readonly=on,rom=off -object memory-backend-memfd,id=shm,share=on,size=64M -device ivshmem-plain,memdev=shm,master=on -rtc base=2026-01-01,clock=vm -nodefaults -no-reboot -display none -device pvpanic -action panic=pause -serial file:console -kernel vmlinuz -append console=ttyS0 panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 nokaslr quiet maxcpus=1 lpj=4000000 tsc=reliable no_timer_check damon_stat.enabled=0 -qmp stdio -S -incoming defer");
+    }
+
+    #[test]
+    fn threads_take_turns_in_exact_runs_only() {
+        let exact = Machine {
+            lane: Lane::Virtual,
+            cpus: 1,
+            kernel: "vmlinuz".into(),
+            initrd: None,
+            memory: Memory::CopyOf("t".into()),
+            console: Console::File("console".into()),
+        };
+        let typed = Console::Socket("socket".into(), "console".into());
+        assert!(exact.takes_turns());
+        for other in [
+            Machine {
+                cpus: 2,
+                ..exact.clone()
+            },
+            Machine {
+                lane: Lane::Kvm,
+                ..exact.clone()
+            },
+            Machine {
+                memory: Memory::Template("t".into()),
+                ..exact.clone()
+            },
+            Machine {
+                console: typed,
+                ..exact.clone()
+            },
+        ] {
+            assert!(!other.takes_turns(), "{other:?}");
+            assert!(!other.arguments().concat().contains("rr="), "{other:?}");
+        }
+        assert_ne!(description(Lane::Virtual, 1), description(Lane::Virtual, 2));
     }
 }

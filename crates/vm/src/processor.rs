@@ -55,20 +55,21 @@ impl Drop for Processor {
     }
 }
 
-/// Has the first thread of a process take the processor from the others whenever it wakes up.
-///
-/// A realtime thread does that to any other; where this user may have none, any thread does it to one of
-/// `SCHED_IDLE` (sched(7)), which then gets little time on a busy processor.
-pub fn prefer_main_thread(process: u32) -> io::Result<()> {
-    let main = libc::pid_t::try_from(process).map_err(io::Error::other)?;
-    if set_policy(main, libc::SCHED_FIFO, 1).is_ok() {
-        return Ok(());
-    }
+/// Has the first thread of a process take the processor from the others whenever it wakes up; false where this user may
+/// have no realtime thread (sched(7)).
+pub fn prefer_main_thread(process: u32) -> bool {
+    // A number that is none of a process is none of a realtime thread either.
+    let main = libc::pid_t::try_from(process).unwrap_or(-1);
+    set_policy(main, libc::SCHED_FIFO, 1).is_ok()
+}
+
+/// The same for anyone, at a price: the other threads become `SCHED_IDLE`, which any thread overtakes, and so get little
+/// time on a busy processor.
+pub fn rest_other_threads(process: u32) -> io::Result<()> {
     for entry in fs::read_dir(format!("/proc/{process}/task"))? {
-        let thread: Option<libc::pid_t> = entry?.file_name().to_str().and_then(|name| name.parse().ok());
-        match thread {
-            Some(thread) if thread != main => set_policy(thread, libc::SCHED_IDLE, 0)?,
-            _ => {}
+        let thread = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(thread) = thread.filter(|thread| u32::try_from(*thread) != Ok(process)) {
+            set_policy(thread, libc::SCHED_IDLE, 0)?;
         }
     }
     Ok(())

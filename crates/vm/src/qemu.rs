@@ -28,7 +28,7 @@ use crate::{
     Error, IoContext, Result,
     digest::sha256_file,
     machine::{MINIMUM_QEMU, Machine, RECOMMENDED_QEMU, version_at_least},
-    processor::{Processor, prefer_main_thread},
+    processor::{Processor, prefer_main_thread, rest_other_threads},
 };
 
 /// The environment variable that names another QEMU.
@@ -259,12 +259,15 @@ impl Qemu {
         Ok(Some((outcome, blobs.into_iter().map(<[u8]>::to_vec).collect())))
     }
 
-    /// Lets QEMU's main thread overtake the emulated processor from now on (see [`crate::state`]).
-    pub fn prefer_main_thread(&self) -> std::io::Result<()> {
-        match self.process_id() {
-            Some(process) => prefer_main_thread(process),
-            None => Ok(()),
-        }
+    /// Lets QEMU's main thread overtake the emulated processor from now on (see [`crate::state`]); false where this user
+    /// may not ask for it.
+    pub fn prefer_main_thread(&self) -> bool {
+        self.process_id().is_some_and(prefer_main_thread)
+    }
+
+    /// The same for a user who may not, for the moments in which it matters most: QEMU's other threads have to wait.
+    pub fn rest_other_threads(&self) -> std::io::Result<()> {
+        self.process_id().map_or(Ok(()), rest_other_threads)
     }
 
     /// The time stamp counter that the guest noted just before it stopped for a checkpoint; zero while it is not

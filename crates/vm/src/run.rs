@@ -146,7 +146,7 @@ impl Lab {
         };
         Ok(digest_hex(
             &[
-                description(request.lane).as_str(),
+                description(request.lane, request.job.cpus).as_str(),
                 qemu,
                 firmware,
                 &image,
@@ -164,6 +164,7 @@ impl Lab {
         let ingredients = Ingredients {
             installed,
             kernel,
+            cpus: request.job.cpus,
             rootfs: &self.rootfs,
             guest: &self.guest,
             stage: &request.stage,
@@ -175,6 +176,7 @@ impl Lab {
         let scratch = self.scratch()?;
         let machine = Machine {
             lane: Lane::Virtual,
+            cpus: request.job.cpus,
             kernel: kernel.image.clone(),
             initrd: None,
             memory: Memory::CopyOf(checkpoint.template.clone()),
@@ -202,6 +204,7 @@ impl Lab {
         image::write(&self.rootfs, &self.guest, kernel, &initrd)?;
         let machine = Machine {
             lane: Lane::Kvm,
+            cpus: request.job.cpus,
             kernel: kernel.image.clone(),
             initrd: Some(initrd),
             memory: Memory::Own,

@@ -35,6 +35,7 @@ pub async fn run(lab: &Lab, kernel: &Kernel, request: &Request) -> Result<()> {
     let ingredients = Ingredients {
         installed,
         kernel,
+        cpus: request.job.cpus,
         rootfs: &lab.rootfs,
         guest: &lab.guest,
         stage: &request.stage,
@@ -49,6 +50,7 @@ pub async fn run(lab: &Lab, kernel: &Kernel, request: &Request) -> Result<()> {
     let socket = scratch.path().join("console.socket");
     let machine = Machine {
         lane: Lane::Virtual,
+        cpus: request.job.cpus,
         kernel: kernel.image.clone(),
         initrd: None,
         memory: Memory::CopyOf(checkpoint.template),

@@ -12,6 +12,7 @@ mod loads;
 mod matrix;
 mod processes;
 mod records;
+mod turns;
 
 use std::{path::Path, process::Command};
 

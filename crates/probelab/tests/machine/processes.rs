@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The QEMU processes that use a cache.
-fn qemus(cache: &TempDir) -> Vec<String> {
+pub fn qemus(cache: &TempDir) -> Vec<String> {
     let folder = cache.path().display().to_string();
     fs::read_dir("/proc")
         .unwrap()

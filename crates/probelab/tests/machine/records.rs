@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{lab, lab_in, own_cache, passed};
 
-fn digest(report: &str) -> String {
+pub fn digest(report: &str) -> String {
     let report: serde_json::Value = serde_json::from_str(report).expect(report);
     let text = report.to_string();
     let (_, rest) = text.split_once("\"digest\":\"").expect("the report has a digest");
