@@ -25,7 +25,7 @@ use crate::{
     image,
     kernels::Kernel,
     lock::Lock,
-    machine::{Console, MEMORY_MIB, Machine, Memory, description},
+    machine::{Console, MEMORY_MIB, Machine, Memory, description_of_boot},
     qemu::{Installed, Notice, Qemu},
     rootfs::Built,
     sparse::punch_zeros,
@@ -77,7 +77,7 @@ impl Ingredients<'_> {
     pub fn key(&self) -> Result<String> {
         let image = image::digest(self.rootfs, self.guest, self.kernel)?;
         Ok(wire::digest_hex(&[
-            description(Lane::Virtual, self.cpus).as_bytes(),
+            description_of_boot(Lane::Virtual, self.cpus).as_bytes(),
             self.installed.version_line.as_bytes(),
             self.installed.firmware.as_bytes(),
             image.as_bytes(),

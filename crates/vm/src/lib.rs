@@ -35,4 +35,5 @@ pub mod visit;
 
 pub use apt::Mirror;
 pub use error::{Error, IoContext, Result};
+pub use processor::may_have_realtime_threads;
 pub use progress::{Event, Progress};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use wire::{Lane, shared_memory};
 
 /// The oldest usable QEMU: the first that saves a migration stream to a `file:` address. Older ones also
-/// crashed 6.12 guests (QEMU 7.2, three of six boots).
+/// crashed 6.12 guests (QEMU 7.2, three of six boots). What records is read and tried in 10.0.2 only.
 pub const MINIMUM_QEMU: &str = "8.2";
 /// Below this, a warning: what the project measures is measured with QEMU 10.
 pub const RECOMMENDED_QEMU: &str = "10.0";
@@ -69,19 +69,33 @@ impl Machine {
 
     /// Whether QEMU's main thread and the emulating one take turns (see [`accelerator`]): in every run that is exact.
     /// Not while a checkpoint is made, because QEMU's migration thread reads a clock without asking for its turn and
-    /// ends the process (QEMU 10.0, `replay/replay-time.c`), and not where someone types.
+    /// ends the process (QEMU 10.0, `replay/replay-time.c`), and not where someone types: with `sleep=off` nothing
+    /// takes what was typed out of the recording's queue (`icount_account_warp_timer`).
     fn takes_turns(&self) -> bool {
-        self.lane == Lane::Virtual
-            && self.cpus == 1
+        is_exact(self.lane, self.cpus)
             && matches!(self.memory, Memory::CopyOf(_))
             && matches!(self.console, Console::File(_))
     }
 }
 
-/// What of the machine goes into the key of a checkpoint: all arguments that do not name a file.
-pub fn description(lane: Lane, cpus: u32) -> String {
+/// Whether equal inputs give equal outcomes.
+fn is_exact(lane: Lane, cpus: u32) -> bool {
+    lane.is_deterministic() && cpus <= 1
+}
+
+/// What of a machine that boots goes into the key of a checkpoint: all arguments that do not name a file.
+pub fn description_of_boot(lane: Lane, cpus: u32) -> String {
+    description(lane, cpus, false)
+}
+
+/// What of a machine that runs a job goes into the digest of a run's inputs.
+pub fn description_of_run(lane: Lane, cpus: u32) -> String {
+    description(lane, cpus, is_exact(lane, cpus))
+}
+
+fn description(lane: Lane, cpus: u32, takes_turns: bool) -> String {
     let parts = [
-        accelerator(lane, false),
+        accelerator(lane, takes_turns),
         board(lane, cpus, &Memory::Own),
         window(),
         clock(lane),
@@ -98,10 +112,14 @@ fn strings<const N: usize>(parts: [&str; N]) -> Vec<String> {
 /// `shift=0` makes one instruction one nanosecond; `sleep=off` lets an idle guest jump to its next timer;
 /// `align=off` never waits for the host's clock. `qemu64` has no instruction that reads host randomness.
 ///
-/// `rr=record` is there for the lock that comes with it; what is recorded goes nowhere. Without it QEMU's main thread may
-/// look at the processor between its halting and the accounting of its last instructions (QEMU 10.0: `halted` is set by
-/// `helper_hlt`, `icount_process_data` comes after `cpu_exec` has returned, and `icount_start_warp_timer` asks nothing
-/// but `halted`). It then lets the clock jump too far by these instructions, and the run takes another course.
+/// `rr=record` is there for the lock that comes with it; what is recorded goes nowhere. Without it QEMU's main thread
+/// may look at the processor between its halting and the accounting of its last instructions (QEMU 10.0: `helper_hlt`
+/// sets `halted`, `icount_process_data` comes after `cpu_exec` has returned, and `icount_start_warp_timer` asks whether
+/// the processor halts without work, not whether its instructions are accounted). It then lets the clock jump too far
+/// by these instructions, and the run takes another course.
+///
+/// A recording QEMU ends when a guest goes on after more than 2^31 instructions without an interrupt, an exception or a
+/// timer, because it holds the length of a step in 32 bits with a sign (`replay_advance_current_icount`).
 fn accelerator(lane: Lane, takes_turns: bool) -> Vec<String> {
     match lane {
         Lane::Kvm => strings(["-accel", "kvm", "-cpu", "host"]),
@@ -124,13 +142,14 @@ fn accelerator(lane: Lane, takes_turns: bool) -> Vec<String> {
 
 /// No HPET: its saved counter would depend on when QEMU noticed the guest's stop, and no kernel here uses it.
 ///
-/// An exact machine has one processor, because QEMU records no more, and a place for a second, so that the kernel
-/// reckons with two: what is kept per processor then has more than one value, as on other machines. Where the job may
-/// bring up the second, both are there; one is brought up before a checkpoint.
+/// An exact machine has one processor, because QEMU records no more, and a place for a second: kernels up to 6.1 reckon
+/// with two for it, so that what they keep per processor has more than one value (6.12 and later take the place for a
+/// processor that is broken, and reckon with one). Where the job may bring up the second, both are there; one is
+/// brought up before a checkpoint. With KVM there are always two.
 fn board(lane: Lane, cpus: u32, memory: &Memory) -> Vec<String> {
-    let processors = match (lane, cpus) {
-        (Lane::Virtual, 1) => "1,maxcpus=2",
-        _ => "2",
+    let processors = match is_exact(lane, cpus) {
+        true => "1,maxcpus=2",
+        false => "2",
     };
     let size = format!("{MEMORY_MIB}M");
     let backend = match memory {
@@ -225,7 +244,7 @@ fn command_line(lane: Lane) -> String {
         "quiet",
     ];
     let exact = [
-        // The other processor comes up after the restore.
+        // The other processor, where there is one, comes up after the restore.
         "maxcpus=1",
         // Skip calibrations that would cost 0.2 s of guest time and depend on the emulated timer.
         "lpj=4000000",
@@ -320,6 +339,14 @@ mod tests {
             assert!(!other.takes_turns(), "{other:?}");
             assert!(!other.arguments().concat().contains("rr="), "{other:?}");
         }
-        assert_ne!(description(Lane::Virtual, 1), description(Lane::Virtual, 2));
+        assert_ne!(
+            description_of_boot(Lane::Virtual, 1),
+            description_of_boot(Lane::Virtual, 2)
+        );
+        let turns = |text: String| text.contains("rr=record");
+        assert!(!turns(description_of_boot(Lane::Virtual, 1)));
+        assert!(turns(description_of_run(Lane::Virtual, 1)));
+        assert!(!turns(description_of_run(Lane::Virtual, 2)));
+        assert!(!turns(description_of_run(Lane::Kvm, 1)));
     }
 }

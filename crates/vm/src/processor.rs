@@ -55,16 +55,23 @@ impl Drop for Processor {
     }
 }
 
-/// Has the first thread of a process take the processor from the others whenever it wakes up; false where this user may
-/// have no realtime thread (sched(7)).
+/// Has the first thread of a process take the processor that all are pinned to from the others whenever it wakes up;
+/// false where this user may have no realtime thread (sched(7)).
 pub fn prefer_main_thread(process: u32) -> bool {
     // A number that is none of a process is none of a realtime thread either.
     let main = libc::pid_t::try_from(process).unwrap_or(-1);
     set_policy(main, libc::SCHED_FIFO, 1).is_ok()
 }
 
-/// The same for anyone, at a price: the other threads become `SCHED_IDLE`, which any thread overtakes, and so get little
-/// time on a busy processor.
+/// Whether this user may have realtime threads.
+pub fn may_have_realtime_threads() -> bool {
+    let is_allowed = || set_policy(0, libc::SCHED_FIFO, 1).is_ok();
+    // A thread that is realtime for a moment and then gone.
+    std::thread::spawn(is_allowed).join().unwrap_or(false)
+}
+
+/// What [`prefer_main_thread`] does, for anyone and at a price: the other threads become `SCHED_IDLE`, which any thread
+/// overtakes, and so get little time on a busy processor.
 pub fn rest_other_threads(process: u32) -> io::Result<()> {
     for entry in fs::read_dir(format!("/proc/{process}/task"))? {
         let thread = entry?.file_name().to_str().and_then(|name| name.parse().ok());

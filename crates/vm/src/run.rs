@@ -17,7 +17,7 @@ use crate::{
     console::{read, settle},
     image,
     kernels::Kernel,
-    machine::{Console, Machine, Memory, description},
+    machine::{Console, Machine, Memory, description_of_run},
     qemu::{Installed, Notice, Qemu},
     rootfs::Built,
     visit::{Trouble, Visit},
@@ -146,7 +146,7 @@ impl Lab {
         };
         Ok(digest_hex(
             &[
-                description(request.lane, request.job.cpus).as_str(),
+                description_of_run(request.lane, request.job.cpus).as_str(),
                 qemu,
                 firmware,
                 &image,

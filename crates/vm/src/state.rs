@@ -6,16 +6,18 @@
 //! a restore takes another course.
 //!
 //! Two things are done about it. QEMU wakes its main thread as soon as the guest asks for the stop, and that thread
-//! needs no more than to run before the emulating thread has gone to rest: so the guest announces its stop, and the
-//! host then lets the main thread overtake the others ([`crate::processor::prefer_main_thread`]). And the guest notes
-//! its own time just before, so that a state in which the clock ran on all the same is recognised and thrown away.
+//! needs no more than to run before the emulating thread has gone to rest: so the host lets it overtake the others
+//! ([`crate::processor::prefer_main_thread`]), or, where the user may not ask for that, waits for the guest to announce
+//! its stop and has the others rest from then on ([`crate::processor::rest_other_threads`]). And the guest notes its own
+//! time just before, so that a state in which the clock ran on all the same is recognised and thrown away.
 //!
 //! QEMU keeps the clock as executed instructions plus a bias (section `timer/icount` of the stream, version 1:
 //! bias and instructions, both 64 bits, big endian; `accel/tcg/icount-common.c` and `system/cpu-timers.c`).
 //!
-//! A restored machine records ([`crate::machine`]), and a recording QEMU takes the instructions that were executed before
-//! for its first step, whose length it holds in 32 bits (`replay_advance_current_icount` of `replay/replay-internal.c`,
-//! QEMU 10.0). So a state is kept with no instructions executed and all of its clock in the bias.
+//! A restored machine records ([`crate::machine`]), and a recording QEMU takes the instructions that were executed
+//! before for its first step, whose length it holds in 32 bits with a sign (`replay_advance_current_icount` of
+//! `replay/replay-internal.c`, QEMU 10.0). So a state is kept with no instructions executed and all of its clock in the
+//! bias.
 
 use std::{fs, path::Path};
 
@@ -57,7 +59,7 @@ fn not_understood(what: String) -> Error {
 struct Clock {
     /// Where it stands in the state.
     offset: usize,
-    bias: i64,
+    bias_ns: i64,
     instructions: i64,
 }
 
@@ -78,9 +80,9 @@ impl Clock {
                 .map(i64::from_be_bytes)
         };
         match (word(offset), word(offset + 8)) {
-            (Some(bias), Some(instructions)) => Ok(Self {
+            (Some(bias_ns), Some(instructions)) => Ok(Self {
                 offset,
-                bias,
+                bias_ns,
                 instructions,
             }),
             _ => Err("its section timer/icount is cut short".into()),
@@ -88,8 +90,8 @@ impl Clock {
     }
 
     fn now_ns(&self) -> Result<i64, String> {
-        let sum = self.bias.checked_add(self.instructions);
-        sum.ok_or_else(|| "its clock has no end".into())
+        let sum = self.bias_ns.checked_add(self.instructions);
+        sum.ok_or_else(|| "its clock does not fit 64 bits".into())
     }
 
     fn jump(&self, stop_time_ns: u64) -> Result<i64, String> {

@@ -44,6 +44,7 @@ pub async fn run(context: &Context, recheck: bool, json: bool) -> Result<Exit> {
         findings.push(program(context, name, variable));
     }
     findings.push(free_space(context));
+    findings.push(realtime());
     findings.push(kvm(context, recheck).await);
     findings.push(host_lane());
     context.progress.step("kvm", DONE);
@@ -149,6 +150,23 @@ fn free_space(context: &Context) -> Finding {
             crate::show::bytes(free),
             context.cache.root().display()
         ),
+    }
+}
+
+fn realtime() -> Finding {
+    let good = vm::may_have_realtime_threads();
+    let words = match good {
+        true => "QEMU's main thread goes first while a checkpoint is made",
+        false => {
+            "no realtime threads, for which one needs CAP_SYS_NICE or a limit (`ulimit -r`) of 1: a checkpoint \
+             may differ by some instructions from one made elsewhere; docs/determinism.md"
+        }
+    };
+    Finding {
+        name: "realtime",
+        good,
+        needed: false,
+        words: words.into(),
     }
 }
 

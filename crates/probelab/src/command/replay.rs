@@ -77,7 +77,7 @@ fn changed_inputs(old: &Record, new: &Record) -> String {
         ));
     }
     if changes.is_empty() {
-        changes.push("firmware, guest program, scenario files or probed".into());
+        changes.push("machine, firmware, guest program, scenario files or probed".into());
     }
     format!("the inputs are not those of the record: {}", changes.join(", "))
 }
