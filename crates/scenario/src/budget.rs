@@ -68,6 +68,19 @@ pub(crate) struct Budget {
     tolerance_percent: Option<Spanned<f64>>,
     #[serde(default)]
     instructions_per_run: Instructions,
+    #[serde(default)]
+    preempted: Vec<Preempted>,
+}
+
+/// Programs that are not held where a program can be preempted (7.2 of the pinned kernels): another task's time fell into
+/// one of their runs, and their mean says nothing of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Preempted {
+    kernel: String,
+    /// With one loader; with each where it is not said.
+    loader: Option<Loader>,
+    programs: Vec<Spanned<String>>,
 }
 
 impl Budget {
@@ -92,6 +105,14 @@ impl Budget {
             .filter(|kernel| rest.iter().all(|kernels| kernels.contains(*kernel)))
             .map(String::as_str)
             .collect()
+    }
+
+    fn is_preempted(&self, on: CountedOn<'_>, program: &str) -> bool {
+        self.preempted.iter().any(|these| {
+            these.kernel == on.kernel
+                && these.loader.is_none_or(|loader| loader == on.loader)
+                && these.programs.iter().any(|name| name.get_ref() == program)
+        })
     }
 
     /// Programs with a budget for a kernel, as (probe, program).
@@ -170,11 +191,26 @@ pub(crate) fn check(budget: &Budget) -> Result<(), Fault> {
         .find(|value| !are_good(value.get_ref()))
     {
         Some(value) => Err(fault_at(value, "a budget is a number of instructions from 0 on")),
-        None => Ok(()),
+        None => check_preempted(budget),
     }
 }
 
-/// What the programs of a run cost, by the daemon's metrics. Empty when the kernel counted nothing.
+/// A program that is not held has a number all the same: what it takes where it is left alone.
+fn check_preempted(budget: &Budget) -> Result<(), Fault> {
+    for these in &budget.preempted {
+        let known = |name: &str| budget.programs(&these.kernel).any(|(_, program)| program == name);
+        if let Some(stranger) = these.programs.iter().find(|name| !known(name.get_ref())) {
+            return Err(fault_at(
+                stranger,
+                "it has no number of instructions on this kernel that could be left unheld",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What the programs of a run cost, by the daemon's metrics, without those that are not held. Empty when the kernel counted
+/// nothing.
 pub(crate) fn costs(budget: Option<&Budget>, on: CountedOn<'_>, metrics: &[Series]) -> Vec<Cost> {
     let mut programs: BTreeMap<(String, String), (f64, f64)> = BTreeMap::new();
     for series in metrics {
@@ -197,6 +233,7 @@ pub(crate) fn costs(budget: Option<&Budget>, on: CountedOn<'_>, metrics: &[Serie
     programs
         .into_iter()
         .filter(|(_, (runs, seconds))| *runs > 0.0 && *seconds > 0.0)
+        .filter(|((_, program), _)| !budget.is_some_and(|budget| budget.is_preempted(on, program)))
         .map(|((probe, program), (runs, seconds))| Cost {
             budget: allowed(&probe, &program),
             probe,
@@ -214,6 +251,7 @@ pub(crate) fn decide(budget: &Budget, on: CountedOn<'_>, costs: &[Cost]) -> Opti
     let tolerance = budget.tolerance_percent();
     let did_not_run = budget
         .programs(kernel)
+        .filter(|(_, program)| !budget.is_preempted(on, program))
         .filter(|(probe, program)| {
             !costs
                 .iter()
@@ -232,8 +270,14 @@ pub(crate) fn decide(budget: &Budget, on: CountedOn<'_>, costs: &[Cost]) -> Opti
         let within = costs.iter().filter_map(|cost| Some((cost.excess()?, cost)));
         let nearest = within.max_by(|(one, _), (other, _)| one.total_cmp(other));
         let nearest = nearest.map_or(String::new(), |(_, cost)| format!("; {cost}"));
+        let mut unheld: Vec<&str> = budget.programs(kernel).map(|(_, program)| program).collect();
+        unheld.retain(|program| budget.is_preempted(on, program));
+        let unheld = match unheld.as_slice() {
+            [] => String::new(),
+            some => format!("; preempted and not held: {}", some.join(", ")),
+        };
         format!(
-            "{} within {tolerance} % of the budget{nearest}",
+            "{} within {tolerance} % of the budget{nearest}{unheld}",
             count(costs.len(), "program")
         )
     } else {
@@ -343,6 +387,25 @@ mod tests {
         };
         assert!(held(Loader::Aya));
         assert!(!held(Loader::Libbpf));
+    }
+
+    #[test]
+    fn a_preempted_program_is_left_out_on_its_kernel_with_its_loader() {
+        let two = format!("{EXACT}drop_other = {{ \"6.12\" = 1 }}\n");
+        let preempted = "[[preempted]]\nkernel = \"6.12\"\nloader = \"aya\"\nprograms = [\"drop_other\"]\n";
+        let budget: Budget = toml::from_str(&format!("{two}{preempted}")).unwrap();
+        assert!(check(&budget).is_ok());
+        let result = |loader| {
+            let on = with("6.12", loader);
+            decide(&budget, on, &costs(Some(&budget), on, &metrics(23_395))).unwrap()
+        };
+        let aya = result(Loader::Aya);
+        assert!(aya.held, "{aya:?}");
+        assert!(aya.evidence.ends_with("; preempted and not held: drop_other"));
+        assert!(!result(Loader::Libbpf).held, "drop_other did not run");
+        let stranger = preempted.replace("drop_other", "drop_none");
+        let budget: Budget = toml::from_str(&format!("{two}{stranger}")).unwrap();
+        assert!(check(&budget).is_err());
     }
 
     #[test]
